@@ -1,0 +1,1 @@
+"""The window: napari widgets, readers, writers and samples around :mod:`perrin`."""
