@@ -1,0 +1,1 @@
+"""Simulated motion and movies: for training, tests, samples and benchmarks."""
