@@ -1,0 +1,118 @@
+"""A track table as arrays, in the form that every estimator here works on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from perrin.errors import InputError
+from perrin.tracks import TrackIndex, axes_of, index_tracks, validate_tracks
+
+__all__ = ["Steps", "TrackArrays", "arrays_of", "check_exposure", "steps_of", "sum_by_track"]
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class TrackArrays(NamedTuple):
+    """Positions ``(n, axes)`` in px and frames ``(n,)`` of all tracks, one after the other."""
+
+    position: npt.NDArray[np.float64]
+    frame: npt.NDArray[np.int64]
+    layout: TrackIndex
+
+    @property
+    def n_axes(self) -> int:
+        """Number of position columns."""
+        return int(self.position.shape[1])
+
+    @property
+    def spans(self) -> npt.NDArray[np.int64]:
+        """Frames from the first to the last localization of each track, both included."""
+        if self.frame.size == 0:
+            return np.empty(0, np.int64)
+        return np.asarray(self.frame[self.layout.stops - 1] - self.frame[self.layout.starts] + 1)
+
+
+class Steps(NamedTuple):
+    """Displacements between consecutive localizations of the same track, one after the other.
+
+    ``delta`` is ``(m, axes)`` in px, ``frames`` how many frames each spans (1 unless there is a
+    gap), ``track`` the track's position in the index, and ``pair`` marks the displacements that
+    are followed by another one of the same track.
+    """
+
+    delta: npt.NDArray[np.float64]
+    frames: npt.NDArray[np.int64]
+    track: npt.NDArray[np.int64]
+    pair: npt.NDArray[np.bool_]
+
+
+def arrays_of(tracks: pd.DataFrame) -> TrackArrays:
+    """Check a track table and return it as arrays.
+
+    Raises
+    ------
+    InputError
+        If the table is not a track table (see :func:`perrin.tracks.validate_tracks`).
+    """
+    table = tracks if _is_valid(tracks) else validate_tracks(tracks)
+    position = np.column_stack([table[axis].to_numpy(np.float64) for axis in axes_of(table)])
+    return TrackArrays(position, table["frame"].to_numpy(np.int64), index_tracks(table))
+
+
+def _is_valid(tracks: pd.DataFrame) -> bool:
+    """Whether a table is already as ``validate_tracks`` (50 times slower) returns it."""
+    if not isinstance(tracks, pd.DataFrame) or not {"particle", "frame", "x"} <= set(
+        tracks.columns
+    ):
+        return False
+    axes = axes_of(tracks)
+    if not set(axes) <= set(tracks.columns) or not tracks.columns.is_unique:
+        return False
+    if any(tracks[name].dtype != np.int64 for name in ("particle", "frame")):
+        return False
+    if any(tracks[axis].dtype != np.float64 for axis in axes):
+        return False
+    particle = tracks["particle"].to_numpy()
+    frame = tracks["frame"].to_numpy()
+    same = particle[1:] == particle[:-1]
+    in_order = np.where(same, frame[1:] > frame[:-1], particle[1:] > particle[:-1])
+    finite = all(np.isfinite(tracks[axis].to_numpy()).all() for axis in axes)
+    return bool(in_order.all()) and finite
+
+
+def steps_of(arrays: TrackArrays) -> Steps:
+    """Return the displacements of every track."""
+    lengths = arrays.layout.lengths
+    track = np.repeat(np.arange(lengths.size), lengths)
+    if track.size < 2:
+        return Steps(
+            np.empty((0, arrays.n_axes)), np.empty(0, np.int64), track[:0], np.empty(0, np.bool_)
+        )
+    within = track[1:] == track[:-1]
+    delta = np.diff(arrays.position, axis=0)[within]
+    frames = np.diff(arrays.frame)[within]
+    owner = track[1:][within]
+    pair = np.zeros(owner.size, np.bool_)
+    pair[:-1] = owner[1:] == owner[:-1]
+    return Steps(delta, frames, owner, pair)
+
+
+def sum_by_track(
+    values: Floats, track: npt.NDArray[np.int64], n_tracks: int
+) -> npt.NDArray[np.float64]:
+    """Sum one value per displacement into one value per track."""
+    return np.bincount(track, weights=values, minlength=n_tracks).astype(np.float64, copy=False)
+
+
+def check_exposure(exposure: float) -> float:
+    """Return ``exposure`` or say what is wrong with it."""
+    if not 0 <= exposure <= 1:
+        raise InputError(
+            f"The exposure is {exposure:g}; it is the share of the frame interval during which the "
+            "shutter is open, from 0 (a flash) to 1 (the whole frame)."
+        )
+    return float(exposure)
