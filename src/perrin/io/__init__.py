@@ -1,0 +1,22 @@
+"""Movies in; tracks and results in and out."""
+
+from perrin.io._atomic import atomic_files, atomic_write
+from perrin.io._movie import Movie, as_movie
+from perrin.io._results import write_analysis, write_together
+from perrin.io._tables import read_table, read_tracks, with_calibration, write_table, write_tracks
+from perrin.io._tiff import read_movie
+
+__all__ = [
+    "Movie",
+    "as_movie",
+    "atomic_files",
+    "atomic_write",
+    "read_movie",
+    "read_table",
+    "read_tracks",
+    "with_calibration",
+    "write_analysis",
+    "write_table",
+    "write_together",
+    "write_tracks",
+]

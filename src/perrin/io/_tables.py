@@ -1,0 +1,283 @@
+"""Track tables and result tables in and out: CSV, Parquet, and (reading) TrackMate XML."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perrin.errors import InputError
+from perrin.io._atomic import atomic_write
+from perrin.io._trackmate import read_trackmate_csv, read_trackmate_xml
+from perrin.tracks import Calibration, validate_tracks
+
+__all__ = [
+    "check_suffix",
+    "read_table",
+    "read_tracks",
+    "write_frame",
+    "write_table",
+    "write_tracks",
+]
+
+_TEXT = (".csv", ".tsv", ".txt")
+_PARQUET = (".parquet", ".pq")
+_CALIBRATION_COLUMNS = ("pixel_size", "frame_interval", "z_step", "exposure")
+_STANDARD = ("particle", "frame", "z", "y", "x")
+
+
+def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read tracks from CSV, Parquet or TrackMate XML.
+
+    Parameters
+    ----------
+    path
+        ``.csv``, ``.tsv`` or ``.txt``
+            One row per localization with the columns ``particle``, ``frame``, ``y``, ``x`` (and
+            ``z``) in pixels, as trackpy makes them; comma, semicolon or tab between them.
+            ``trajectory``, ``track_id`` and the like are understood as ``particle``, and capitals
+            do not matter. TrackMate's "Spots" table is understood too.
+        ``.parquet``
+            The same columns (needs pyarrow).
+        ``.xml``
+            TrackMate's own file or its "Export tracks to XML file".
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`perrin.validate_tracks` returns it. ``attrs["calibration"]`` is a
+        :class:`perrin.Calibration` if the file states one.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no track table. The message names the column, the row (for
+        CSV, as a spreadsheet counts them: the header is row 1) and the remedy.
+
+    Notes
+    -----
+    A calibration is kept in the constant columns ``pixel_size`` (µm), ``frame_interval`` (s), and
+    where known ``z_step`` (µm) and ``exposure`` (share of the frame interval), which
+    :func:`write_tracks` adds and this function takes out again.
+    TrackMate works in physical units: from its own files positions are converted to pixels. Its
+    exports do not say the pixel size, so that one length unit is taken as one pixel.
+    """
+    path = Path(path)
+    _check_file(path)
+    calibration: Calibration | None
+    if path.suffix.lower() == ".xml":
+        tracks, calibration = read_trackmate_xml(path)
+    else:
+        table = read_table(path)
+        if {"TRACK_ID", "POSITION_X"} <= set(table.columns):
+            tracks, calibration = read_trackmate_csv(table, path.name)
+        else:
+            tracks, calibration = _take_calibration(_standard_names(table), path.name)
+    tracks = validate_tracks(tracks, source=path.name)
+    if calibration is not None and calibration != Calibration():
+        tracks.attrs["calibration"] = calibration
+    return tracks
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a CSV or Parquet table as it is.
+
+    The separator (comma, semicolon, tab) is recognised; rows of a CSV are indexed as a spreadsheet
+    counts them, the first below the header being row 2.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, not a table, or Parquet is not installed.
+    """
+    path = Path(path)
+    _check_file(path)
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET:
+        return _read_parquet(path)
+    if suffix not in _TEXT:
+        known = ", ".join((*_TEXT, ".parquet", ".xml"))
+        raise InputError(f"{path.name} is not a table that Perrin reads ({known}).")
+    try:
+        table = _read_text(path)
+    except (pd.errors.EmptyDataError, StopIteration):
+        raise InputError(f"{path.name} is empty; it should hold a header and rows.") from None
+    except (pd.errors.ParserError, UnicodeError, csv.Error) as error:
+        raise InputError(
+            f"{path.name} is not a readable table: {error}. Save it as CSV (UTF-8), one row per "
+            "localization, with a header."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return table
+
+
+def write_tracks(
+    tracks: pd.DataFrame, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Check a track table and write it as CSV or Parquet; positions stay in pixels.
+
+    The calibration in ``tracks.attrs["calibration"]``, if any, goes along as constant columns, so
+    that the file stands alone; see :func:`read_tracks`.
+
+    Raises
+    ------
+    InputError
+        If the table is no track table or the file's suffix is unknown.
+    OutputError
+        If the file exists or cannot be written.
+    """
+    path = Path(path)
+    return write_table(with_calibration(validate_tracks(tracks)), path, overwrite=overwrite)
+
+
+def with_calibration(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with its calibration as constant columns at the end."""
+    calibration = tracks.attrs.get("calibration")
+    if calibration is None:
+        return tracks
+    default = Calibration()
+    values = {
+        name: getattr(calibration, name)
+        for name in _CALIBRATION_COLUMNS
+        if getattr(calibration, name) != getattr(default, name)
+    }
+    return tracks.assign(**values)
+
+
+def write_table(
+    table: pd.DataFrame, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Write a table as CSV (``.csv``; ``.tsv`` with tabs) or Parquet (``.parquet``), by suffix.
+
+    Numbers are written with all their digits: reading the file gives the same values. The index is
+    not written.
+
+    Parameters
+    ----------
+    table
+        Any table.
+    path
+        The file to make; it appears only when it is complete.
+    overwrite
+        Whether a file of this name may be replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, or Parquet is not installed.
+    OutputError
+        If the file exists or cannot be written; nothing was changed.
+    """
+    path = Path(path)
+    check_suffix(path)
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        write_frame(table, temporary)
+    return path
+
+
+def check_suffix(path: Path) -> None:
+    """Raise :class:`InputError` unless tables can be written under this name."""
+    suffix = path.suffix.lower()
+    if suffix not in (*_TEXT, *_PARQUET):
+        raise InputError(f"{path.name}: tables are written as .csv, .tsv or .parquet.")
+    if suffix in _PARQUET:
+        _require_pyarrow(path)
+
+
+def write_frame(table: pd.DataFrame, path: Path) -> None:
+    """Write a table to a file that is already there to be filled."""
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET:
+        plain = table.copy(deep=False)
+        plain.attrs = {}  # Parquet keeps attrs as JSON, which a Calibration is not
+        plain.to_parquet(path, index=False, engine="pyarrow")
+    else:
+        table.to_csv(path, index=False, sep="," if suffix == ".csv" else "\t", encoding="utf-8")
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the table itself.")
+    if not path.exists():
+        raise InputError(f"There is no file {path}. Check its name and folder.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path.name} is empty (0 bytes); it should hold a header and rows.")
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(file)
+        second = next(file, "")
+    separator = max(",;\t", key=header.count)
+    table: pd.DataFrame = pd.read_csv(
+        path,
+        sep=separator,
+        # European spreadsheets separate with semicolons because the comma is their decimal point.
+        decimal="," if separator == ";" and "," in second else ".",
+        encoding="utf-8-sig",
+        float_precision="round_trip",
+        low_memory=False,
+    )
+    table.columns = [str(name).strip() for name in table.columns]
+    # The index that pandas writes unless told not to.
+    table = table.drop(columns=[name for name in table.columns[:1] if name.startswith("Unnamed:")])
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    _require_pyarrow(path)
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path.name} is not a readable Parquet file: {error}. Export it again."
+        ) from error
+
+
+def _require_pyarrow(path: Path) -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise InputError(
+            f"{path.name}: Parquet needs one more package; install it with "
+            "'pip install napari-perrin[parquet]', or use CSV."
+        ) from None
+
+
+def _standard_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Put ``X``, ``Frame``, ... in lower case where that makes them columns that we know."""
+    renames: dict[Any, str] = {}
+    for name in table.columns:
+        lower = str(name).lower()
+        if lower in _STANDARD and lower not in table.columns and lower not in renames.values():
+            renames[name] = lower
+    return table.rename(columns=renames)
+
+
+def _take_calibration(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Calibration | None]:
+    present = [column for column in _CALIBRATION_COLUMNS if column in table.columns]
+    if not present or table.empty:
+        return table, None
+    values: dict[str, Any] = {}
+    for column in present:
+        numbers = pd.to_numeric(table[column], errors="coerce").unique()
+        numbers = numbers[~np.isnan(numbers)]
+        if len(numbers) > 1:
+            raise InputError(
+                f"{name} has different values in column '{column}' ({numbers[0]:g}, "
+                f"{numbers[1]:g}, ...). A table holds one recording; split it."
+            )
+        if len(numbers) == 1:
+            values[column] = float(numbers[0])
+    return table.drop(columns=present), Calibration.checked(**values)
