@@ -19,7 +19,7 @@ from perrin.statistics._arrays import (
     sum_by_track,
 )
 
-__all__ = ["estimate_diffusivity"]
+__all__ = ["covariance_fit", "estimate_diffusivity"]
 
 Array = npt.NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def estimate_diffusivity(
         raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
     arrays = arrays_of(tracks)
     steps = steps_of(arrays)
-    fit = _covariance_fit(steps, arrays.layout.particles.size, blur, noise)
+    fit = covariance_fit(steps, arrays.layout.particles.size, blur, noise)
     variance = _exact_variance(steps, fit) / arrays.n_axes
     low, high = _interval(fit, variance, arrays.n_axes, blur, known_noise=noise is not None)
     unknown = fit.n_steps < (_MIN_STEPS if noise is None else 1)
@@ -142,7 +142,7 @@ class _Fit(NamedTuple):
     n_steps: Array
 
 
-def _covariance_fit(steps: Steps, n_tracks: int, blur: float, noise: float | None) -> _Fit:
+def covariance_fit(steps: Steps, n_tracks: int, blur: float, noise: float | None) -> _Fit:
     n_axes = steps.delta.shape[1]
     n_steps = np.bincount(steps.track, minlength=n_tracks).astype(np.float64)
     squared = np.einsum("ij,ij->i", steps.delta, steps.delta) / n_axes / steps.frames
