@@ -1,0 +1,5 @@
+"""``python -m perrin`` is the command ``perrin``."""
+
+from perrin.cli import main
+
+main()

@@ -1,0 +1,218 @@
+"""``perrin track``, ``perrin analyze`` and ``perrin run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from perrin.analysis import analyze
+from perrin.cli._options import SectionedCommand, add_options, changes_in
+from perrin.cli._shell import device_option, note, out_options, progress_bars
+from perrin.io import Movie, read_movie, read_tracks
+from perrin.pipeline import Recipe, run, track_movie
+from perrin.results import TableFormat, check_folder, recipe_beside, save_results
+from perrin.summary import describe
+from perrin.tracks import Calibration, index_tracks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["analyze_command", "run_command", "track_command"]
+
+_FINDING = ("detector", "linker", "drift")
+
+
+def _movie_options(command: Any) -> Any:
+    command = click.option(
+        "--axes",
+        metavar="LETTERS",
+        help="What the axes of the file are, e.g. TYX or TZYX, if the file does not say.",
+    )(command)
+    command = click.option(
+        "--channel",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Which channel of the movie to take, counting from 0.",
+    )(command)
+    return click.argument("movie", type=click.Path(path_type=Path))(command)
+
+
+@click.command("track", cls=SectionedCommand)
+@_movie_options
+@out_options
+@add_options(Recipe, "calibration", *_FINDING)
+def track_command(
+    movie: Path,
+    out: Path,
+    recipe_file: Path | None,
+    table_format: TableFormat,
+    overwrite: bool,
+    quiet: bool,
+    channel: int | None,
+    axes: str | None,
+    **options: Any,
+) -> None:
+    """Find particles in MOVIE (a TIFF file) and link them to tracks.
+
+    Writes tracks.csv (positions in pixels, times in frames) and recipe.yaml.
+
+    \b
+    Example:
+      perrin track beads.tif --out beads --diameter 11 --search-range 6
+    """
+    recipe = _recipe(recipe_file, options)
+    check_folder(out, analysis=False, overwrite=overwrite)
+    opened = _open(movie, channel, axes, quiet)
+    recipe = recipe.calibrated(opened.calibration)
+    _say_units(recipe.calibration, quiet)
+    with progress_bars(quiet=quiet) as progress:
+        tracks = track_movie(opened, recipe, progress=progress)
+    paths = save_results(
+        out,
+        recipe=_recipe_text(recipe, movie),
+        tracks=tracks,
+        overwrite=overwrite,
+        table_format=table_format,
+    )
+    click.echo(_track_line(tracks))
+    _say_written(paths, quiet)
+
+
+@click.command("run", cls=SectionedCommand)
+@_movie_options
+@out_options
+@device_option
+@add_options(Recipe)
+def run_command(
+    movie: Path,
+    out: Path,
+    recipe_file: Path | None,
+    table_format: TableFormat,
+    overwrite: bool,
+    quiet: bool,
+    channel: int | None,
+    axes: str | None,
+    device: str,
+    **options: Any,
+) -> None:
+    """Track the particles of MOVIE (a TIFF file) and analyse their tracks.
+
+    Writes tracks.csv, per_track.csv (model, alpha, diffusivity, ... of each track), per_frame.csv,
+    switches.csv and recipe.yaml.
+
+    \b
+    Examples:
+      perrin run beads.tif --out beads
+      perrin run beads.tif --out beads --diameter 9 --minmass 300
+    """
+    recipe = _recipe(recipe_file, options)
+    check_folder(out, overwrite=overwrite)
+    opened = _open(movie, channel, axes, quiet)
+    _say_units(recipe.calibrated(opened.calibration).calibration, quiet)
+    with progress_bars(quiet=quiet) as progress:
+        result = run(opened, recipe, device=device, progress=progress)
+    paths = save_results(
+        out,
+        recipe=_recipe_text(result.recipe, movie),
+        tracks=result.tracks,
+        analysis=result.analysis,
+        overwrite=overwrite,
+        table_format=table_format,
+    )
+    click.echo(_track_line(result.tracks))
+    click.echo(describe(result.analysis))
+    _say_written(paths, quiet)
+
+
+@click.command("analyze", cls=SectionedCommand)
+@click.argument("tracks", type=click.Path(path_type=Path))
+@out_options
+@device_option
+@add_options(Recipe, "calibration", "analysis")
+def analyze_command(
+    tracks: Path,
+    out: Path,
+    recipe_file: Path | None,
+    table_format: TableFormat,
+    overwrite: bool,
+    quiet: bool,
+    device: str,
+    **options: Any,
+) -> None:
+    """Analyse TRACKS: which motion, how anomalous, how fast, and where it changes.
+
+    TRACKS is a CSV or Parquet table with the columns particle, frame, y, x (pixels; z too in 3D),
+    as trackpy makes it, or a TrackMate XML file. Writes per_track.csv, per_frame.csv, switches.csv
+    and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless another is
+    given.
+
+    \b
+    Examples:
+      perrin analyze results/tracks.csv --out analysis
+      perrin analyze spots.csv --out analysis --pixel-size 0.16 --frame-interval 0.00748
+    """
+    if recipe_file is None and (beside := recipe_beside(tracks)) is not None:
+        note(f"Using the parameters and the calibration in {beside}.", quiet=quiet)
+        recipe_file = beside
+    recipe = _recipe(recipe_file, options)
+    check_folder(out, tracks=False, overwrite=overwrite)
+    table = read_tracks(tracks)
+    recipe = recipe.calibrated(table.attrs.get("calibration"))
+    _say_units(recipe.calibration, quiet)
+    with progress_bars(quiet=quiet) as progress:
+        analysis = analyze(
+            table, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
+        )
+    # How foreign tracks were made is not known, and their recipe does not pretend to.
+    text = _recipe_text(recipe, tracks, leave_out=() if recipe_file else _FINDING)
+    paths = save_results(
+        out, recipe=text, analysis=analysis, overwrite=overwrite, table_format=table_format
+    )
+    click.echo(_track_line(table))
+    click.echo(describe(analysis))
+    _say_written(paths, quiet)
+
+
+def _recipe(file: Path | None, options: dict[str, Any]) -> Recipe:
+    recipe = Recipe() if file is None else Recipe.read(file)
+    return recipe.with_values(changes_in(options))
+
+
+def _open(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Movie:
+    movie = read_movie(path, channel=channel, axes=axes)
+    for sentence in movie.notes:
+        note(f"Note: {sentence}", quiet=quiet)
+    return movie
+
+
+def _say_units(calibration: Calibration, quiet: bool) -> None:
+    if calibration.is_physical:
+        note(
+            f"Pixel size {calibration.pixel_size:.4g} µm, frame interval "
+            f"{calibration.frame_interval:.4g} s.",
+            quiet=quiet,
+        )
+        return
+    known = {"--pixel-size": calibration.pixel_size, "--frame-interval": calibration.frame_interval}
+    missing = " and ".join(option for option, value in known.items() if value is None)
+    note(
+        f"Note: without {missing} the results are in pixels and frames, not in µm and s.",
+        quiet=quiet,
+    )
+
+
+def _recipe_text(recipe: Recipe, source: Path, leave_out: tuple[str, ...] = ()) -> str:
+    return recipe.to_yaml(comment=f"made from {source.name}", leave_out=leave_out)
+
+
+def _track_line(tracks: pd.DataFrame) -> str:
+    lengths = index_tracks(tracks).lengths
+    median = int(sorted(lengths)[len(lengths) // 2]) if len(lengths) else 0
+    return f"{len(lengths)} tracks, {len(tracks)} localizations, median length {median} frames"
+
+
+def _say_written(paths: list[Path], quiet: bool) -> None:
+    names = ", ".join(path.name for path in paths)
+    note(f"Written to {paths[0].parent}: {names}", quiet=quiet)

@@ -1,0 +1,271 @@
+"""The recipe, and the way from a movie to tracks and their analysis."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import yaml
+from pydantic import Field
+
+import perrin
+from perrin.analysis import Analysis, AnalysisParameters, analyze
+from perrin.errors import InputError, Progress
+from perrin.io import Movie, as_movie
+from perrin.link import DriftCorrection, Linker, NearestLinker, correct_drift, link
+from perrin.localize import Detector, TrackpyDetector, localize
+from perrin.parameters import Parameters
+from perrin.results import TableFormat, save_results
+from perrin.tracks import Calibration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Found", "Recipe", "Result", "find_tracks", "run", "track_movie"]
+
+RECIPE_VERSION = 1
+
+
+class Recipe(Parameters):
+    """Every parameter of every step, from a movie to its analysis.
+
+    The same recipe gives the same result in the window, on the command line and in Python.
+    """
+
+    version: Literal[1] = Field(RECIPE_VERSION, description="Version of the recipe's format.")
+    calibration: Calibration = Field(
+        Calibration(),
+        title="Calibration",
+        description="Pixel size and frame interval; what is empty is taken from the movie's file.",
+    )
+    detector: Detector = Field(
+        TrackpyDetector(), title="Localize", description="How spots are found in a frame."
+    )
+    linker: Linker = Field(NearestLinker(), title="Link", description="How spots become tracks.")
+    drift: DriftCorrection = Field(
+        DriftCorrection(),
+        title="Drift",
+        description="Whether and how drift of the sample is removed.",
+    )
+    analysis: AnalysisParameters = Field(
+        AnalysisParameters(), title="Analyze", description="How tracks are analysed."
+    )
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:
+        """Build the recipe, turning what is wrong with it into one :class:`InputError`."""
+        version = values.get("version", RECIPE_VERSION)
+        if version != RECIPE_VERSION:
+            raise InputError(
+                f"This recipe has the version {version!r}; Perrin {perrin.__version__} reads "
+                f"version {RECIPE_VERSION}. Use the Perrin that wrote it, or a newer one."
+            )
+        return super().checked(**values)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a recipe from a file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or is not a recipe of a known version. The message names
+            the file and the field.
+        """
+        path = Path(path)
+        try:
+            return cls.from_yaml(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not a text file; give a recipe (YAML).") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def to_yaml(self, *, comment: str = "", leave_out: Collection[str] = ()) -> str:
+        """Write the recipe as YAML text with every field of every step.
+
+        Parameters
+        ----------
+        comment
+            Where it comes from, for the first line.
+        leave_out
+            Steps that were not done; whoever reads the file gets their defaults.
+        """
+        values = self.model_dump(mode="json", exclude=set(leave_out))
+        first = ", ".join(
+            part for part in (f"Recipe of Perrin {perrin.__version__}", comment) if part
+        )
+        return f"# {first}\n{yaml.safe_dump(values, sort_keys=False, allow_unicode=True)}"
+
+    def with_values(self, changes: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Return a recipe with some fields of some steps changed.
+
+        Parameters
+        ----------
+        changes
+            For each step, its new values: ``{"linker": {"search_range": 7}}``.
+
+        Raises
+        ------
+        InputError
+            If a step, a field or a value does not exist or is not allowed.
+        """
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for step, fields in changes.items():
+            before = getattr(self, step, None)
+            # What was left to its default stays so: such a calibration gives way to the file's.
+            kept = before.model_dump(exclude_unset=True) if isinstance(before, Parameters) else {}
+            kind = {"kind": before.kind} if hasattr(before, "kind") else {}
+            values[step] = {**kind, **kept, **fields}
+        return type(self).checked(**values)
+
+    def calibrated(self, own: Calibration | None) -> Self:
+        """Return the recipe with the empty fields of its calibration filled in.
+
+        Parameters
+        ----------
+        own
+            What the movie or the track table says of itself.
+        """
+        if own is None:
+            return self
+        stated = {
+            name: value
+            for name in self.calibration.model_fields_set
+            if (value := getattr(self.calibration, name)) is not None
+        }
+        return self.model_copy(update={"calibration": own.model_copy(update=stated)})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a movie.
+
+    Attributes
+    ----------
+    tracks
+        The track table, in pixels and frames.
+    localizations
+        Every spot that was found, linked or not, in pixels and frames.
+    analysis
+        The analysis of the tracks, in physical units where they are known.
+    recipe
+        The recipe that made it, with the calibration that was used.
+    """
+
+    tracks: pd.DataFrame
+    localizations: pd.DataFrame
+    analysis: Analysis
+    recipe: Recipe
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        table_format: TableFormat = "csv",
+    ) -> list[Path]:
+        """Write the tables and ``recipe.yaml`` into a folder, all of them or none.
+
+        See :func:`perrin.results.save_results`, which does it, for the files and the errors.
+        """
+        return save_results(
+            folder,
+            recipe=self.recipe.to_yaml(),
+            tracks=self.tracks,
+            analysis=self.analysis,
+            overwrite=overwrite,
+            table_format=table_format,
+        )
+
+
+class Found(NamedTuple):
+    """What :func:`find_tracks` returns: every spot, linked or not, and the tracks."""
+
+    localizations: pd.DataFrame
+    tracks: pd.DataFrame
+
+
+def find_tracks(
+    movie: Movie | Any, recipe: Recipe | None = None, *, progress: Progress | None = None
+) -> Found:
+    """Do what :func:`track_movie` does, and return the localizations beside the tracks."""
+    movie, recipe = _calibrated(movie, recipe)
+    localizations = localize(movie, recipe.detector, progress=progress)
+    tracks = link(localizations, recipe.linker, progress=progress)
+    tracks = correct_drift(tracks, recipe.drift)
+    tracks.attrs["calibration"] = recipe.calibration
+    return Found(localizations, tracks)
+
+
+def track_movie(
+    movie: Movie | Any, recipe: Recipe | None = None, *, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Localize particles in a movie, link them to tracks, and remove drift.
+
+    Parameters
+    ----------
+    movie
+        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``.
+    recipe
+        Parameters of each step; the defaults if not given.
+    progress
+        Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The track table, in pixels and frames; the calibration is in its
+        ``attrs["calibration"]``.
+
+    Raises
+    ------
+    InputError
+        If the movie or a parameter cannot be used.
+    """
+    return find_tracks(movie, recipe, progress=progress).tracks
+
+
+def run(
+    movie: Movie | Any,
+    recipe: Recipe | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Result:
+    """Track a movie and analyse its tracks.
+
+    Parameters
+    ----------
+    movie
+        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``.
+    recipe
+        Parameters of each step; the defaults if not given. Its calibration goes before that of
+        the movie, field by field.
+    device
+        Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    progress
+        Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
+
+    Raises
+    ------
+    InputError
+        If the movie or a parameter cannot be used.
+    """
+    movie, recipe = _calibrated(movie, recipe)
+    localizations, tracks = find_tracks(movie, recipe, progress=progress)
+    analysis = analyze(
+        tracks, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
+    )
+    return Result(tracks, localizations, analysis, recipe)
+
+
+def _calibrated(movie: Movie | Any, recipe: Recipe | None) -> tuple[Movie, Recipe]:
+    """Give movie and recipe the one calibration that the work is done with."""
+    movie = as_movie(movie)
+    recipe = (recipe or Recipe()).calibrated(movie.calibration)
+    return as_movie(movie, recipe.calibration), recipe

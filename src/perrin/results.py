@@ -1,0 +1,152 @@
+"""A folder of results: which files it holds, and how they get there, all of them or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from perrin.errors import InputError, OutputError
+from perrin.io import atomic_files, with_calibration, write_together
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from perrin.analysis import Analysis
+
+__all__ = [
+    "ANALYSIS_TABLES",
+    "RECIPE_FILE",
+    "TRACKS_TABLE",
+    "TableFormat",
+    "check_folder",
+    "recipe_beside",
+    "save_results",
+]
+
+TRACKS_TABLE = "tracks"
+ANALYSIS_TABLES = ("per_track", "per_frame", "switches")
+RECIPE_FILE = "recipe.yaml"
+
+TableFormat = Literal["csv", "parquet"]
+"""How tables are written; Parquet needs the extra ``napari-perrin[parquet]``."""
+_FORMATS: tuple[TableFormat, ...] = ("csv", "parquet")
+
+
+class _Probed(Exception):
+    """Ends the trial of writing, so that nothing is kept of it."""
+
+
+def check_folder(
+    folder: str | os.PathLike[str],
+    *,
+    tracks: bool = True,
+    analysis: bool = True,
+    overwrite: bool = False,
+) -> None:
+    """Make sure, before long work begins, that its results can be saved where they are wanted.
+
+    Parameters
+    ----------
+    folder
+        Where :func:`save_results` will write; it need not exist.
+    tracks, analysis
+        Whether there will be a track table, and the tables of an analysis.
+    overwrite
+        Whether earlier results may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds earlier results (and ``overwrite`` is false) or cannot be written to.
+        The message names the folder.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; choose a folder for the results.")
+    existing = _earlier(folder, tracks, analysis)
+    if existing and not overwrite:
+        names = ", ".join(path.name for path in existing)
+        raise OutputError(
+            f"The folder {folder} holds earlier results ({names}), which were left as they are. "
+            "Choose another folder, or allow overwriting (on the command line: --overwrite)."
+        )
+    # Two files, so that an error speaks of the folder and not of a file that nobody asked for.
+    trials = [folder / ".perrin-trial-1", folder / ".perrin-trial-2"]
+    with suppress(_Probed), atomic_files(trials, overwrite=True, make_folders=True):
+        raise _Probed
+
+
+def save_results(
+    folder: str | os.PathLike[str],
+    *,
+    recipe: str,
+    tracks: pd.DataFrame | None = None,
+    analysis: Analysis | None = None,
+    overwrite: bool = False,
+    table_format: TableFormat = "csv",
+) -> list[Path]:
+    """Write result tables and the recipe that made them: all of them, or nothing.
+
+    Parameters
+    ----------
+    folder
+        Where to; made if it does not exist.
+    recipe
+        Text of ``recipe.yaml``.
+    tracks
+        The track table, in pixels and frames, as ``tracks.csv``.
+    analysis
+        Its tables, as ``per_track.csv``, ``per_frame.csv`` and ``switches.csv``.
+    overwrite
+        Whether earlier results may be replaced. Tables of an earlier analysis that new tracks
+        make outdated are removed; other files in the folder are never touched.
+    table_format
+        ``"csv"`` or ``"parquet"``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files written.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds earlier results (and ``overwrite`` is false) or cannot be written to,
+        or the disk is full. Nothing that was there has then been changed.
+    """
+    folder = Path(folder)
+    if table_format not in _FORMATS:
+        raise InputError(f"Tables are written as 'csv' or 'parquet', not {table_format!r}.")
+    check_folder(
+        folder, tracks=tracks is not None, analysis=analysis is not None, overwrite=overwrite
+    )
+    outdated = _earlier(folder, tracks is not None, analysis is not None)
+    files: dict[str, pd.DataFrame | str] = {}
+    if tracks is not None:
+        files[f"{TRACKS_TABLE}.{table_format}"] = with_calibration(tracks)
+    if analysis is not None:
+        files |= {f"{name}.{table_format}": getattr(analysis, name) for name in ANALYSIS_TABLES}
+    paths = write_together({**files, RECIPE_FILE: recipe}, folder, overwrite=overwrite)
+    for path in outdated:
+        if path not in paths:
+            path.unlink(missing_ok=True)
+    return paths
+
+
+def recipe_beside(table: str | os.PathLike[str]) -> Path | None:
+    """Find the recipe that Perrin saved beside a result table, if there is one."""
+    path = Path(table)
+    beside = path.parent / RECIPE_FILE
+    return beside if path.stem == TRACKS_TABLE and beside.is_file() else None
+
+
+def _earlier(folder: Path, tracks: bool, analysis: bool) -> list[Path]:
+    """List earlier results that new ones would replace or make outdated."""
+    names: Sequence[str] = (TRACKS_TABLE,) if tracks else ()
+    # New tracks leave nothing of an earlier analysis true.
+    names = [*names, *(ANALYSIS_TABLES if analysis or tracks else ())]
+    files = [f"{name}.{suffix}" for name in names for suffix in _FORMATS] + [RECIPE_FILE]
+    return [folder / name for name in files if os.path.lexists(folder / name)]

@@ -1,0 +1,90 @@
+"""A short table of what an analysis found, for the terminal, the window and reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from perrin.models import MODELS
+
+if TYPE_CHECKING:
+    from perrin.analysis import Analysis
+
+__all__ = ["NOT_JUDGED", "describe", "summarize"]
+
+NOT_JUDGED = "not judged"
+"""What tracks are counted as for which no model is called."""
+
+
+def summarize(analysis: Analysis) -> pd.DataFrame:
+    """Count the tracks of each model, with the medians of what was measured on them.
+
+    Parameters
+    ----------
+    analysis
+        What :func:`perrin.analyze` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model that was found, in the order of :data:`perrin.models.MODELS`, one for the
+        tracks that were not judged if there are any, and one called ``all``; the columns are
+        ``model``, ``tracks``, the medians ``alpha``, ``diffusivity`` (in the analysis's
+        ``calibration.diffusivity_unit``) and ``noise`` (``noise_unit``) over the tracks for which
+        they are known, and ``switches``, their total number.
+    """
+    table = analysis.per_track
+    model = table["model"].astype(object).where(table["model"].notna(), NOT_JUDGED)
+    rows = [_row(name, table[model == name]) for name in (*MODELS, NOT_JUDGED)]
+    return pd.DataFrame([*(row for row in rows if row["tracks"]), _row("all", table)])
+
+
+def describe(analysis: Analysis) -> str:
+    """Write :func:`summarize` as text with units, one line per model.
+
+    Parameters
+    ----------
+    analysis
+        What :func:`perrin.analyze` returned.
+    """
+    unit, noise_unit = analysis.calibration.diffusivity_unit, analysis.calibration.noise_unit
+    heads = {
+        "model": "model",
+        "tracks": "tracks",
+        "alpha": "median alpha",
+        "diffusivity": f"median D ({unit})",
+        "noise": f"median noise ({noise_unit})",
+        "switches": "switches",
+    }
+    summary = summarize(analysis)
+    columns = [[head, *(_shown(value) for value in summary[name])] for name, head in heads.items()]
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for cells in zip(*columns, strict=True):
+        first, *rest = zip(cells, widths, strict=True)
+        line = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
+        lines.append("  ".join(line).rstrip())
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _row(name: str, tracks: pd.DataFrame) -> dict[str, object]:
+    return {
+        "model": name,
+        "tracks": len(tracks),
+        "alpha": _median(tracks["alpha"]),
+        "diffusivity": _median(tracks["diffusivity"]),
+        "noise": _median(tracks["noise"]),
+        "switches": int(tracks["n_switches"].sum()),
+    }
+
+
+def _median(values: pd.Series[float]) -> float:
+    return float(pd.to_numeric(values, errors="coerce").median())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if pd.isna(value) else f"{value:.3g}"
+    return str(value)
