@@ -87,6 +87,10 @@ def estimate_diffusivity(
     :math:`\hat D = \Delta^T A \Delta`, at the estimated parameters; without gaps and to order
     :math:`1/N` it is eq. (17) of [1]_.
 
+    With ``noise`` given, s is no longer free, and the two means are combined with the weights that
+    make the variance of D smallest at the observed ratio of noise to mean square displacement
+    (eq. (16) of [1]_ uses the mean square alone, which is poor where the noise dominates).
+
     The interval holds every D under which an estimate at least as extreme as the one seen has
     a probability of 5 % or more on either side. The estimator's distribution at a given D is
     taken as a gamma distribution with its variance and skewness there, while the mean square
@@ -139,6 +143,7 @@ class _Fit(NamedTuple):
     shift: Array  # s = sigma² - 2 R D, px²
     own: Array
     cross: Array
+    weight: Array  # of the mean covariance against half the mean square, times the norm of both
     n_steps: Array
 
 
@@ -149,19 +154,32 @@ def covariance_fit(steps: Steps, n_tracks: int, blur: float, noise: float | None
     total = sum_by_track(squared, steps.track, n_tracks)
     inverse = sum_by_track(1 / steps.frames, steps.track, n_tracks)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if noise is not None:
-            own = 1 / (2 * n_steps - 4 * blur * inverse)
-            diffusivity = own * (total - 2 * noise**2 * inverse)
-            shift = noise**2 - 2 * blur * diffusivity
-            return _Fit(diffusivity, shift, own, np.zeros(n_tracks), n_steps)
         product = np.einsum("ij,ij->i", steps.delta[:-1], steps.delta[1:]) / n_axes
         pairs = steps.pair[:-1]
         crossed = sum_by_track(product[pairs], steps.track[:-1][pairs], n_tracks)
-        own = 1 / (2 * n_steps)
-        cross = inverse / (2 * n_steps * (n_steps - 1))
-        diffusivity = own * total + 2 * cross * crossed
-        shift = -crossed / (n_steps - 1)
-    return _Fit(diffusivity, shift, own, cross, n_steps)
+        pairs_mean = np.divide(crossed, n_steps - 1, out=np.zeros(n_tracks), where=n_steps > 1)
+        if noise is None:
+            weight = inverse / n_steps
+            constant = np.zeros(n_tracks)
+            norm = np.ones(n_tracks)
+        else:
+            weight = np.where(n_steps > 1, _weight_for_known(noise**2, total / n_steps / 2), 0)
+            constant = noise**2 * (weight - inverse / n_steps)
+            norm = 1 - 2 * blur * (inverse / n_steps - weight)
+        own = 1 / (2 * n_steps * norm)
+        cross = np.where(n_steps > 1, weight / (2 * (n_steps - 1) * norm), 0)
+        diffusivity = own * total + 2 * cross * crossed + constant / norm
+        shift = -pairs_mean if noise is None else noise**2 - 2 * blur * diffusivity
+    return _Fit(diffusivity, shift, own, cross, weight / norm, n_steps)
+
+
+def _weight_for_known(noise: float, half_msd: Array) -> Array:
+    """Weight of the covariance that makes the variance smallest if the noise is known.
+
+    The minimum over the weight ``w`` of ``_moments(...)`` with ``w0 = 1/2``, ``w1 = w``.
+    """
+    share = np.clip(noise / np.maximum(half_msd, 1e-300), 0, 1)
+    return 4 * share / (4 + 3 * share * share)
 
 
 def _exact_variance(steps: Steps, fit: _Fit) -> Array:
@@ -197,7 +215,11 @@ def _interval(
     fit: _Fit, variance: Array, n_axes: int, blur: float, *, known_noise: bool
 ) -> tuple[Array, Array]:
     """Invert the test "is the estimate too extreme for this D?" on both sides, by bisection."""
-    weights = (0.5 / (1 - 2 * blur), 0.0) if known_noise else (0.5, 1.0)
+    if known_noise:
+        # own = 1 / (2 n norm) and weight = w / norm, so this is (1/2, w) / norm.
+        weights = (np.maximum(fit.n_steps, 1) * np.nan_to_num(fit.own), np.nan_to_num(fit.weight))
+    else:
+        weights = (np.full(fit.own.size, 0.5), np.ones(fit.own.size))
     estimate = np.nan_to_num(fit.diffusivity)
     shift = np.nan_to_num(fit.shift)
     positive = np.maximum(estimate, 0)
@@ -231,7 +253,7 @@ def _interval(
 
 
 def _moments(
-    diffusivity: Array, shift: Array, freedom: Array, weights: tuple[float, float]
+    diffusivity: Array, shift: Array, freedom: Array, weights: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     """Second and third cumulant of the estimator for a long track without gaps.
 
