@@ -1,0 +1,129 @@
+"""Localizing a whole movie, part by part."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+
+from perrin.errors import InputError, Progress
+from perrin.io import Movie, as_movie
+from perrin.localize._trackpy import TrackpyDetector
+
+__all__ = ["Detector", "localize", "localize_frame", "resolve_detector"]
+
+Detector = Annotated[TrackpyDetector, Field(title="Detector")]
+"""Any detector; each has its own ``kind`` (from the second on, a union discriminated by it)."""
+
+_FRAMES_FOR_NOISE = 3
+
+
+def localize(
+    movie: Movie | Any, detector: Detector | None = None, *, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Find the spots in every frame of a movie.
+
+    Parameters
+    ----------
+    movie
+        A :class:`perrin.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``. Only a part of it is
+        in memory at any time.
+    detector
+        How to find spots; :class:`TrackpyDetector` with its defaults if not given.
+    progress
+        Called after every frame; may raise :class:`perrin.Cancelled`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per spot, sorted by ``frame``: ``frame``, ``y``, ``x`` (in 3D ``z`` before them;
+        pixels, the middle of the first pixel being 0), ``mass`` (brightness above the
+        surroundings), and unless ``characterize`` is off ``size`` (radius of gyration), ``ecc`` (0 for round),
+        ``signal`` (peak), ``raw_mass`` (sum of the pixels as recorded) and ``ep`` (expected error
+        of the position). ``attrs["calibration"]`` is the movie's. Without spots,
+        a table without rows.
+
+    Raises
+    ------
+    InputError
+        If the movie is no movie (see :func:`perrin.as_movie`), a frame holds NaN, or the frames are
+        smaller than a spot.
+    """
+    movie = as_movie(movie)
+    detector = resolve_detector(movie, detector)
+    ndim = len(movie.shape) - 1
+    tables = []
+    for first, part in movie.chunks():
+        for number, image in enumerate(part, start=first):
+            _check_finite(image, number, movie.name)
+            spots = detector.locate(image)
+            spots.insert(0, "frame", number)
+            if len(spots):
+                tables.append(spots)
+            if progress is not None:
+                progress("Localizing", number + 1, movie.n_frames)
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
+    else:
+        table = pd.DataFrame(columns=["frame", *detector.columns(ndim)], dtype=np.float64)
+    table["frame"] = table["frame"].astype(np.int64)
+    table.attrs["calibration"] = movie.calibration
+    return table
+
+
+def localize_frame(image: npt.ArrayLike, detector: Detector | None = None) -> pd.DataFrame:
+    """Find the spots of one frame, ``(Y, X)`` or ``(Z, Y, X)``: a preview of :func:`localize`.
+
+    If the detector's ``minmass`` is empty it is found from this frame alone; to preview exactly
+    what :func:`localize` will do, pass what :func:`resolve_detector` returned for the movie.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of :func:`localize` without ``frame``.
+
+    Raises
+    ------
+    InputError
+        If the frame holds NaN, is smaller than a spot, or has the wrong number of axes.
+    """
+    array = np.asarray(image)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"The frame holds values of type {array.dtype}; give real numbers.")
+    _check_finite(array, 0, "the image")
+    return (detector or TrackpyDetector()).locate(array)
+
+
+def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> Detector:
+    """Return the detector with an empty ``minmass`` filled in, from the noise of three frames.
+
+    Raises
+    ------
+    InputError
+        If the movie is no movie, a frame that is looked at holds NaN, or is smaller than a spot.
+    """
+    movie = as_movie(movie)
+    detector = detector or TrackpyDetector()
+    if detector.minmass is not None:
+        return detector
+    numbers = np.unique(np.linspace(0, movie.n_frames - 1, _FRAMES_FOR_NOISE).astype(int))
+    found = []
+    for number in numbers:
+        image = movie.frame(int(number))
+        _check_finite(image, int(number), movie.name)
+        found.append(detector.find_minmass(image))
+    return detector.model_copy(update={"minmass": float(np.median(found))})
+
+
+def _check_finite(image: npt.NDArray[Any], number: int, name: str) -> None:
+    if image.dtype.kind != "f" or np.isfinite(image).all():
+        return
+    n_bad = int((~np.isfinite(image)).sum())
+    where = tuple(int(i) for i in np.argwhere(~np.isfinite(image))[0])
+    raise InputError(
+        f"Frame {number} of {name} has {n_bad} pixels that are NaN or infinite (the first at "
+        f"{where}). Fill them with the background first, for instance with numpy.nan_to_num."
+    )
