@@ -1,0 +1,184 @@
+"""The widget *Analyze tracks*: models, exponents, diffusivities and switches of a Tracks layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari.layers import Tracks
+from perrin.analysis import Analysis, AnalysisParameters, analyze
+from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+
+from napari_perrin._calibration import CalibrationForm, find_calibration
+from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
+from napari_perrin._layers import add_features, analysis_features, table_of_layer
+from napari_perrin._quantities import MODEL
+from napari_perrin._results_view import ResultsView
+from napari_perrin._step_widget import StepWidget
+from perrin.errors import InputError, PerrinError, Progress
+from perrin.pipeline import Recipe
+from perrin.results import save_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["AnalyzeWidget"]
+
+_DEVICES = {
+    "Best there is": "auto",
+    "CPU": "cpu",
+    "NVIDIA GPU (CUDA)": "cuda",
+    "Apple GPU (MPS)": "mps",
+}
+
+
+class _Judged(NamedTuple):
+    layer: Tracks
+    table: pd.DataFrame
+    analysis: Analysis
+    features: pd.DataFrame
+    recipe: Recipe
+
+
+class AnalyzeWidget(StepWidget):
+    """Say for every track how it moves, how anomalous, how fast, and where that changes.
+
+    Parameters
+    ----------
+    napari_viewer
+        Given by napari.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(
+            napari_viewer,
+            Tracks,
+            purpose="See how each track moves, how anomalous, how fast, and where that changes.",
+            action="Analyze tracks",
+        )
+        self.calibration_form = CalibrationForm()
+        self.parameter_form = ParameterForm(AnalysisParameters)
+        self.device_choice = QComboBox()
+        self.device_choice.addItems(list(_DEVICES))
+        self.device_choice.setToolTip("Where the networks run.")
+        self.results = ResultsView()
+
+        rows = form_layout()
+        rows.addRow(RowLabel("Tracks"), self.layer_choice)
+        options = QWidget()
+        options_layout = QVBoxLayout(options)
+        options_layout.setContentsMargins(0, 0, 0, 0)
+        device_row = form_layout()
+        device_row.addRow(RowLabel("Compute on"), self.device_choice)
+        options_layout.addLayout(device_row)
+        options_layout.addWidget(self.parameter_form)
+        layout = QVBoxLayout(self.inputs)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(rows)
+        layout.addWidget(self.calibration_form)
+        layout.addWidget(Section("Options", options))
+        outputs = QVBoxLayout(self.outputs)
+        outputs.setContentsMargins(0, 0, 0, 0)
+        outputs.addWidget(self.results)
+
+        self.results.save_requested.connect(self.ask_and_save)
+        self.session.current_changed.connect(self._on_current)
+        if self.session.current is not None:
+            self.layer_choice.layer = self.session.current
+        self.layer_changed(self.layer_choice.layer)
+        self.refresh()
+
+    def missing(self) -> str:
+        """Say what is missing before tracks can be analysed."""
+        layer = self.layer_choice.layer
+        if layer is None:
+            return "Track particles first, or open a track table: File → Open Files."
+        if len(layer.data) == 0:
+            return f"The layer '{layer.name}' is empty: it holds no tracks."
+        return ""
+
+    def layer_changed(self, layer: Tracks | None) -> None:
+        """Show another layer's calibration and results."""
+        if layer is None:
+            self.results.show_layer(None, None, self.calibration_form.calibration())
+            return
+        self.calibration_form.show_finding(find_calibration(layer))
+        self._show_results(layer)
+
+    def prepare(self) -> Callable[[Progress], _Judged]:
+        """Collect the tracks and the parameters."""
+        if problem := self.missing():
+            raise InputError(problem)
+        layer = self.layer_choice.layer
+        table = table_of_layer(layer)
+        recipe = (self.session.record(layer).recipe or Recipe()).model_copy(
+            update={
+                "calibration": self.calibration_form.calibration(),
+                "analysis": self.parameter_form.parameters(),
+            }
+        )
+        device = _DEVICES[self.device_choice.currentText()]
+
+        def work(progress: Progress) -> _Judged:
+            analysis = analyze(
+                table,
+                recipe.calibration,
+                device=device,
+                parameters=recipe.analysis,
+                progress=progress,
+            )
+            return _Judged(layer, table, analysis, analysis_features(table, analysis), recipe)
+
+        return work
+
+    def accept(self, result: _Judged) -> str:
+        """Write the analysis into the layer's features and colour it by model."""
+        layer = result.layer
+        if layer not in self.viewer.layers:
+            return f"The layer '{layer.name}' was removed meanwhile, and its analysis with it."
+        if len(layer.data) != len(result.table):
+            raise InputError(
+                f"The layer '{layer.name}' was edited while it was analysed. Analyze it again."
+            )
+        add_features(layer, result.features, result.analysis.calibration)
+        self.session.add_analysis(layer, result.analysis, result.recipe)
+        self.session.current = layer
+        self._show_results(layer)
+        self.results.color_by(MODEL)
+        return ""
+
+    def ask_and_save(self) -> None:
+        """Ask for a folder and save the results there."""
+        folder = QFileDialog.getExistingDirectory(self, "Save results into a folder")
+        if folder:
+            self.save(folder)
+
+    def save(self, folder: str) -> None:
+        """Write tracks, analysis and recipe into a folder; never over earlier results."""
+        layer = self.layer_choice.layer
+        record = self.session.record(layer) if layer is not None else None
+        if record is None or record.analysis is None or record.recipe is None:
+            self.show_failure(InputError("There is no analysis to save yet: analyze tracks first."))
+            return
+        try:
+            paths = save_results(
+                folder,
+                recipe=record.recipe.to_yaml(),
+                tracks=table_of_layer(layer),
+                analysis=record.analysis,
+            )
+        except PerrinError as error:
+            self.show_failure(error)
+        else:
+            self.say(f"Saved {', '.join(path.name for path in paths)} in {folder}.")
+
+    def _show_results(self, layer: Tracks) -> None:
+        analysis = self.session.record(layer).analysis
+        calibration = (
+            find_calibration(layer).calibration if analysis is None else analysis.calibration
+        )
+        self.results.show_layer(layer, analysis, calibration)
+
+    def _on_current(self, layer: Tracks | None) -> None:
+        if layer is not None and not self.is_running:
+            self.layer_choice.layer = layer

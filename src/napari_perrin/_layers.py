@@ -1,0 +1,274 @@
+"""Between track tables and napari's Tracks layers, without losing a number.
+
+A Tracks layer keeps its rows sorted by track and time; Perrin's checked tables have the same
+order, and each row carries its number in the feature ``row`` so that nothing depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from napari.layers import Tracks
+from perrin.analysis import Analysis
+
+from napari_perrin._calibration import METADATA_KEY, layer_geometry
+from napari_perrin._colors import UNKNOWN, colormap_for
+from napari_perrin._quantities import FLAGS, MODEL, PER_FRAME, PER_TRACK
+from perrin.models import MODELS
+from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
+
+__all__ = [
+    "ROW",
+    "add_features",
+    "analysis_features",
+    "color_by",
+    "export_table",
+    "points_layer_data",
+    "table_of_layer",
+    "tracks_layer_data",
+]
+
+ROW = "row"
+"""Feature that holds the row of each vertex in the track table the layer was made from."""
+
+_OWN = (ROW, "particle", "track_id")
+# napari indexes tracks by their number: a few huge numbers would cost gigabytes.
+_LARGEST_SPARSE_NUMBER = 10_000_000
+_LONGEST_TAIL = 300
+
+
+def tracks_layer_data(
+    tracks: pd.DataFrame,
+    *,
+    name: str,
+    calibration: Calibration | None = None,
+    geometry: Mapping[str, Any] | None = None,
+    ndim: int | None = None,
+) -> tuple[npt.NDArray[np.float64], dict[str, Any], str]:
+    """Turn a checked track table into what napari's readers return for a Tracks layer.
+
+    Parameters
+    ----------
+    tracks
+        As returned by :func:`perrin.tracks.validate_tracks`; every numeric column becomes a
+        feature.
+    name
+        Name of the layer.
+    calibration
+        Kept in the layer's metadata.
+    geometry
+        ``scale``, ``translate``, ``units``... of the image the tracks lie on; taken from the
+        calibration if not given.
+    ndim
+        Number of axes of that image; planar tracks over a stack of one plane get ``z = 0``.
+
+    Returns
+    -------
+    data : array, shape (N, ndim + 1)
+        Track number, frame and position in pixels.
+    attributes : dict
+    layer_type : str
+    """
+    calibration = calibration or tracks.attrs.get("calibration") or Calibration()
+    axes = axes_of(tracks)
+    if ndim is None:
+        ndim = max(3, len(axes) + 1)
+    positions = np.zeros((len(tracks), ndim - 1))
+    for axis in axes:
+        positions[:, AXES.index(axis) - len(AXES)] = tracks[axis].to_numpy(np.float64)
+    data = np.column_stack(
+        [_numbers_for_napari(tracks["particle"]), tracks["frame"].to_numpy(), positions]
+    ).astype(np.float64)
+    features = _features_of(tracks)
+    span = int(np.ptp(data[:, 1])) + 1 if len(data) else 1
+    noted = {"calibration": calibration.model_dump(exclude_none=True), "axes": axes}
+    attributes = {
+        "name": name,
+        "features": features,
+        "colormaps_dict": {str(key): colormap_for(str(key), features[key]) for key in features},
+        "metadata": {METADATA_KEY: noted},
+        "tail_length": min(span, _LONGEST_TAIL),
+        "tail_width": 2,
+        "blending": "translucent",
+        **(layer_geometry(calibration, ndim) if geometry is None else geometry),
+    }
+    return data, attributes, "tracks"
+
+
+def points_layer_data(
+    localizations: pd.DataFrame, *, name: str, geometry: Mapping[str, Any], ndim: int
+) -> tuple[npt.NDArray[np.float64], dict[str, Any], str]:
+    """Turn localizations into what napari's readers return for a Points layer of open rings."""
+    data = np.zeros((len(localizations), ndim))
+    data[:, 0] = localizations["frame"].to_numpy(np.float64)
+    axes = axes_of(localizations)
+    for axis in axes:
+        data[:, AXES.index(axis) - len(AXES)] = localizations[axis].to_numpy(np.float64)
+    features = localizations.drop(columns=["frame", *axes]).reset_index(drop=True)
+    attributes = {
+        "name": name,
+        "features": features,
+        "face_color": "transparent",
+        "border_color": "white",
+        "border_width": 0.08,
+        "size": 9,
+        "visible": False,
+        **geometry,
+    }
+    return data, attributes, "points"
+
+
+def table_of_layer(layer: Tracks) -> pd.DataFrame:
+    """Return the track table of a Tracks layer, with its calibration in ``attrs``.
+
+    Works for layers made by Perrin and by anything else. Positions are the layer's data
+    coordinates, which are pixels; features of the original table come back as columns.
+
+    Raises
+    ------
+    InputError
+        If the layer is no track table, for example with times that are no whole frames.
+    """
+    noted = layer.metadata.get(METADATA_KEY, {})
+    features = layer.features
+    data = np.asarray(layer.data, dtype=np.float64)
+    particle = features["particle"] if "particle" in features else data[:, 0].astype(np.int64)
+    axes = tuple(noted.get("axes", AXES[-(data.shape[1] - 2) :]))
+    columns: dict[str, Any] = {"particle": np.asarray(particle), "frame": data[:, 1]}
+    for axis in axes:
+        columns[axis] = data[:, AXES.index(axis) - len(AXES)]
+    analysed = set(noted.get("analysis", ()))
+    for key in features:
+        if key not in (*_OWN, *columns) and key not in analysed:
+            columns[str(key)] = features[key].to_numpy()
+    return validate_tracks(pd.DataFrame(columns), source=f"The layer '{layer.name}'")
+
+
+def export_table(layer: Tracks) -> pd.DataFrame:
+    """Return the track table of a layer with the analysis beside it, models by their names."""
+    table = table_of_layer(layer)
+    analysed = layer.metadata.get(METADATA_KEY, {}).get("analysis", ())
+    shown = [key for key in analysed if key in layer.features]
+    if not shown:
+        return table
+    # Rows of both are sorted by track and frame, but track numbers may differ from particles.
+    order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
+    for key in shown:
+        values = layer.features[key].to_numpy()[order]
+        table[key] = _model_names(values) if key == MODEL else values
+    return table
+
+
+def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
+    """Spread an analysis over the rows of the track table it was made from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per row of ``table``, numbers only: models as codes (:data:`UNKNOWN` where none is
+        called), flags as 0 and 1, and NaN for what cannot be said.
+    """
+    tracks = pd.Index(analysis.per_track["particle"])
+    rows = tracks.get_indexer(pd.Index(table["particle"]))
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name in PER_TRACK:
+        if name == MODEL:
+            columns[name] = _take(_model_codes(analysis.per_track[name]), rows, UNKNOWN)
+        elif name in analysis.per_track:
+            values = analysis.per_track[name].to_numpy(np.float64, na_value=np.nan)
+            columns[name] = _take(values, rows, np.nan)
+    flags = analysis.per_track["flags"].fillna("").astype(str).str.split(";")
+    for flag in FLAGS:
+        columns[flag] = _take(np.array([int(flag in given) for given in flags]), rows, 0)
+    rows = _rows_of(table, analysis.per_frame)
+    for name, (feature, _) in PER_FRAME.items():
+        if name in analysis.per_frame:
+            values = analysis.per_frame[name].to_numpy(np.float64, na_value=np.nan)
+            columns[feature] = _take(values, rows, np.nan)
+    return pd.DataFrame(columns)
+
+
+def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration) -> None:
+    """Write the features of an analysis into a Tracks layer, each with its colormap.
+
+    Parameters
+    ----------
+    features
+        One row per row of :func:`table_of_layer` of this layer.
+    """
+    order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    # Assigning ``layer.features`` would sort the rows once more and scramble layers whose data
+    # came unsorted; the table behind it is in the layer's order and may be written to.
+    for name in features:
+        layer.features[name] = features[name].to_numpy()[place]
+    maps = {str(name): colormap_for(str(name), layer.features[name]) for name in features}
+    layer.colormaps_dict = {**layer.colormaps_dict, **maps}
+    noted = dict(layer.metadata.get(METADATA_KEY, {}))
+    noted["analysis"] = tuple(features.columns)
+    noted["calibration"] = calibration.model_dump(exclude_none=True)
+    layer.metadata = {**layer.metadata, METADATA_KEY: noted}
+    layer.events.properties()
+
+
+def color_by(layer: Tracks, feature: str) -> None:
+    """Colour a Tracks layer by one feature, in a colormap that keeps unknown values visible."""
+    if feature not in layer.colormaps_dict:
+        maps = {feature: colormap_for(feature, layer.features[feature])}
+        layer.colormaps_dict = {**layer.colormaps_dict, **maps}
+    layer.color_by = feature
+
+
+def _rows_of(table: pd.DataFrame, per_frame: pd.DataFrame) -> npt.NDArray[np.intp]:
+    keys = ["particle", "frame"]
+    if (
+        len(table) == len(per_frame)
+        and (table[keys].to_numpy() == per_frame[keys].to_numpy()).all()
+    ):
+        return np.arange(len(table))
+    wanted = pd.MultiIndex.from_frame(table[keys])
+    found = pd.MultiIndex.from_frame(per_frame[keys]).get_indexer(wanted)
+    return np.asarray(found, dtype=np.intp)
+
+
+def _take(values: npt.NDArray[Any], rows: npt.NDArray[np.intp], missing: float) -> npt.NDArray[Any]:
+    if len(values) == 0:
+        return np.full(len(rows), missing)
+    return np.where(rows >= 0, values[rows], missing)
+
+
+def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
+    features: dict[str, Any] = {
+        ROW: np.arange(len(tracks)),
+        "particle": tracks["particle"].to_numpy(),
+    }
+    for name in tracks.columns:
+        if name in ("frame", *AXES, *features):
+            continue
+        if name == MODEL and not pd.api.types.is_numeric_dtype(tracks[name].dtype):
+            features[MODEL] = _model_codes(tracks[name])
+        elif pd.api.types.is_numeric_dtype(tracks[name].dtype):
+            # Text cannot be coloured by, and napari's own menu would offer it all the same.
+            features[str(name)] = tracks[name].to_numpy()
+    return pd.DataFrame(features)
+
+
+def _model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    codes = {name: code for code, name in enumerate(MODELS)}
+    return names.map(codes).fillna(UNKNOWN).to_numpy(np.int64)
+
+
+def _model_names(codes: npt.NDArray[Any]) -> list[str]:
+    return [MODELS[int(code)] if 0 <= code < len(MODELS) else "" for code in codes]
+
+
+def _numbers_for_napari(particle: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    numbers = particle.to_numpy(np.int64)
+    if numbers.size and (numbers.min() < 0 or numbers.max() > _LARGEST_SPARSE_NUMBER):
+        return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    return numbers

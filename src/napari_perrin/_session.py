@@ -1,0 +1,129 @@
+"""One session for each viewer: what belongs to which layer, and what everyone should know.
+
+Widgets subscribe to the session and tell it what they made; they never talk to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary, ref
+
+from psygnal import Signal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Layer, Tracks
+    from perrin.analysis import Analysis
+
+    from perrin.io import Movie
+    from perrin.pipeline import Recipe
+
+__all__ = ["Record", "Session"]
+
+
+@dataclass
+class Record:
+    """What the session knows of one Tracks layer.
+
+    Attributes
+    ----------
+    movie
+        The movie the tracks were found in, if they were found here.
+    localizations
+        Every spot that was found in that movie, linked or not.
+    recipe
+        The recipe that made the tracks and, once analysed, the analysis.
+    analysis
+        The newest analysis of the layer.
+    selection
+        Track numbers that are selected, in every view at once.
+    """
+
+    movie: Movie | None = None
+    localizations: pd.DataFrame | None = None
+    recipe: Recipe | None = None
+    analysis: Analysis | None = None
+    selection: frozenset[int] = field(default_factory=frozenset)
+
+
+class Session:
+    """The state that Perrin's widgets in one viewer share.
+
+    Use :meth:`of`: there is one session for each viewer, and it ends with the viewer.
+    """
+
+    tracked = Signal(object)
+    """A Tracks layer was made from a movie."""
+    analyzed = Signal(object)
+    """A Tracks layer was analysed; its record holds the analysis."""
+    current_changed = Signal(object)
+    """Another Tracks layer (or ``None``) is now the one that is worked on."""
+    selection_changed = Signal(object)
+    """Other tracks of a layer are selected; its record says which."""
+
+    _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = ref(viewer)
+        self._records: WeakKeyDictionary[Layer, Record] = WeakKeyDictionary()
+        self._current: ref[Tracks] | None = None
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @classmethod
+    def of(cls, viewer: Any) -> Session:
+        """Return the session of a viewer; the first call makes it."""
+        # Plugins are handed a proxy that lives shorter than the viewer.
+        viewer = getattr(viewer, "__wrapped__", viewer)
+        if viewer not in cls._sessions:
+            cls._sessions[viewer] = cls(viewer)
+        return cls._sessions[viewer]
+
+    @property
+    def viewer(self) -> Any:
+        """The viewer, or ``None`` once it is closed."""
+        return self._viewer()
+
+    @property
+    def current(self) -> Tracks | None:
+        """The Tracks layer that is worked on."""
+        return self._current() if self._current is not None else None
+
+    @current.setter
+    def current(self, layer: Tracks | None) -> None:
+        if layer is self.current:
+            return
+        self._current = None if layer is None else ref(layer)
+        self.current_changed.emit(layer)
+
+    def record(self, layer: Layer) -> Record:
+        """Return what is known of a layer; an empty record the first time."""
+        return self._records.setdefault(layer, Record())
+
+    def add_tracks(
+        self, layer: Tracks, movie: Movie, localizations: pd.DataFrame, recipe: Recipe
+    ) -> None:
+        """Note that a layer holds the tracks found in a movie, and make it the current one."""
+        record = self.record(layer)
+        record.movie, record.localizations, record.recipe = movie, localizations, recipe
+        self.tracked.emit(layer)
+        self.current = layer
+
+    def add_analysis(self, layer: Tracks, analysis: Analysis, recipe: Recipe) -> None:
+        """Note the analysis of a layer and the recipe it was made with."""
+        record = self.record(layer)
+        record.analysis, record.recipe = analysis, recipe
+        self.analyzed.emit(layer)
+
+    def select(self, layer: Tracks, particles: Iterable[int]) -> None:
+        """Select tracks of a layer by their numbers."""
+        record = self.record(layer)
+        selection = frozenset(particles)
+        if selection != record.selection:
+            record.selection = selection
+            self.selection_changed.emit(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self.current:
+            self.current = None
