@@ -19,6 +19,7 @@ __all__ = [
     "check_suffix",
     "read_table",
     "read_tracks",
+    "with_calibration",
     "write_frame",
     "write_table",
     "write_tracks",

@@ -41,10 +41,10 @@ def localize(
     pandas.DataFrame
         One row per spot, sorted by ``frame``: ``frame``, ``y``, ``x`` (in 3D ``z`` before them;
         pixels, the middle of the first pixel being 0), ``mass`` (brightness above the
-        surroundings), and unless ``characterize`` is off ``size`` (radius of gyration), ``ecc`` (0 for round),
-        ``signal`` (peak), ``raw_mass`` (sum of the pixels as recorded) and ``ep`` (expected error
-        of the position). ``attrs["calibration"]`` is the movie's. Without spots,
-        a table without rows.
+        surroundings), and unless ``characterize`` is off ``size`` (radius of gyration),
+        ``ecc`` (0 for round), ``signal`` (peak), ``raw_mass`` (sum of the pixels as recorded) and
+        ``ep`` (expected error of the position). ``attrs["calibration"]`` is the movie's. Without
+        spots, a table without rows.
 
     Raises
     ------
