@@ -1,0 +1,279 @@
+"""Training the bundled network on simulated tracks.
+
+The length of a training is given in minutes of computing. It can be stopped and resumed at any
+time from the state in its folder, runs unchanged on a CPU and on a GPU, and can share the work
+among processes that average their gradients.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from perrin.engine.calibrate import calibrate
+from perrin.engine.data import batches
+from perrin.engine.device import autocast, pick_device
+from perrin.engine.network import Architecture, Network
+from perrin.engine.score import score
+from perrin.engine.weights import load_network, load_tensors, save_network, save_tensors
+from perrin.errors import Progress
+from perrin.parameters import Parameters, parameter
+from perrin.simulate.protocols import theory
+
+__all__ = ["Training", "train"]
+
+_AVERAGING = 0.999
+_BATCHES_PER_LOOK = 20
+
+
+class Training(Parameters):
+    """How to train the network."""
+
+    minutes: float = parameter(60, "Time to spend on training.", unit="min", gt=0)
+    learning_rate: float = parameter(1e-3, "Highest step size of AdamW.", gt=0)
+    weight_decay: float = parameter(0.05, "Decay of the weights.", ge=0, advanced=True)
+    batch_points: int = parameter(
+        32_000, "Localizations per batch.", ge=1000, advanced=True
+    )
+    seed: int = parameter(1, "Seed of the simulated tracks and of the first weights.", ge=0)
+    device: str = parameter("auto", "Where to compute: auto, cpu, cuda or mps.")
+    processes: int = parameter(1, "Processes that share the work on a CPU.", ge=1)
+    start: str | None = parameter(None, "Weights to start from instead of random ones.")
+    save_every: float = parameter(
+        10, "Time between saved states and looks at held-out tracks.", unit="min", gt=0,
+        advanced=True,
+    )  # fmt: skip
+    architecture: Architecture = parameter(Architecture(), "Size of the network.", advanced=True)
+
+
+def train(
+    parameters: Training, folder: Path, *, resume: bool = True, progress: Progress | None = None
+) -> Path:
+    """Train a network, calibrate it, and write its weights and card.
+
+    Parameters
+    ----------
+    parameters
+        How to train.
+    folder
+        Receives ``state.safetensors`` (to resume from), ``log.csv`` (the learning curve) and, in
+        the end, ``weights.safetensors`` with its card ``weights.yaml``.
+    resume
+        Go on from a state in the folder if there is one.
+    progress
+        Called with the seconds trained and to train.
+
+    Returns
+    -------
+    Path
+        The weights.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        (folder / "state.safetensors").unlink(missing_ok=True)
+    others = [
+        torch.multiprocessing.get_context("spawn").Process(
+            target=_work, args=(rank, parameters, folder), daemon=True
+        )
+        for rank in range(1, parameters.processes)
+    ]
+    for process in others:
+        process.start()
+    network, about = _work(0, parameters, folder, progress)
+    for process in others:
+        process.join()
+    device = pick_device(parameters.device)
+    figures = calibrate(network, seed=parameters.seed, device=device)
+    path = folder / "weights.safetensors"
+    save_network(path, network, _card(parameters, about, figures))
+    return path
+
+
+def _work(
+    rank: int, parameters: Training, folder: Path, progress: Progress | None = None
+) -> tuple[Network, dict[str, Any]]:
+    """Train in one process; process 0 keeps the averaged weights, the log and the state."""
+    if parameters.processes > 1:
+        dist.init_process_group(
+            "gloo",
+            init_method=(folder / "rendezvous").resolve().as_uri(),
+            rank=rank,
+            world_size=parameters.processes,
+        )
+        torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    device = pick_device(parameters.device)
+    run = _Run(parameters, folder, device)
+    run.load_or_begin()
+    # A resumed run must not see its first tracks again.
+    stream = batches(
+        1_000_003 * parameters.seed + 1009 * rank + run.step,
+        n_points=parameters.batch_points,
+        device=device,
+    )
+    budget = 60 * parameters.minutes
+    while run.seconds < budget:
+        started = time.monotonic()
+        for _ in range(_BATCHES_PER_LOOK):
+            run.learn(*next(stream))
+        run.tick(time.monotonic() - started)
+        if rank == 0:
+            if progress is not None:
+                progress("Training", int(run.seconds), int(budget))
+            run.save_if_due(final=run.seconds >= budget)
+    if parameters.processes > 1:
+        dist.destroy_process_group()
+        (folder / "rendezvous").unlink(missing_ok=True)
+    return run.averaged, {"views": run.views, "seconds": run.seconds, "steps": run.step}
+
+
+class _Run:
+    """A training in progress: networks, optimiser, clock."""
+
+    def __init__(self, parameters: Training, folder: Path, device: torch.device) -> None:
+        self.parameters, self.folder, self.device = parameters, folder, device
+        torch.manual_seed(parameters.seed)
+        start = parameters.start
+        self.network = (
+            load_network(Path(start)) if start else Network(parameters.architecture)
+        ).to(device)
+        self.averaged = Network(self.network.architecture).to(device)
+        self.averaged.load_state_dict(self.network.state_dict())
+        self.averaged.eval()
+        self.network.train()
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        kept = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": parameters.weight_decay},
+             {"params": kept, "weight_decay": 0.0}],
+            lr=parameters.learning_rate, betas=(0.9, 0.98),
+        )  # fmt: skip
+        self.step, self.views, self.seconds, self.saved_at = 0, 0, 0.0, 0.0
+        self.loss = torch.zeros((), device=device)
+
+    def learn(self, positions: Tensor, seen: Tensor | None, cell: Tensor) -> None:
+        """Take one step on one batch."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate()
+        with autocast(self.device):
+            output = self.network(positions, seen)
+        loss = nn.functional.cross_entropy(output.logits.flatten(1), cell)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.parameters.processes > 1:
+            self._share_gradients()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        self.views += len(cell) * self.parameters.processes
+        weight = 1 - min(_AVERAGING, self.step / (self.step + 10))
+        with torch.no_grad():
+            self.loss.lerp_(loss, 0.01)
+            torch._foreach_lerp_(
+                list(self.averaged.parameters()), list(self.network.parameters()), weight
+            )
+
+    def tick(self, seconds: float) -> None:
+        """Advance the clock, the same in every process."""
+        spent = torch.tensor(seconds)
+        if self.parameters.processes > 1:
+            dist.broadcast(spent, 0)
+        self.seconds += float(spent)
+
+    def load_or_begin(self) -> None:
+        """Take up the state in the folder, if there is one."""
+        path = self.folder / "state.safetensors"
+        if not path.exists():
+            return
+        tensors, about = load_tensors(path)
+        self.step, self.views = about["step"], about["views"]
+        self.seconds = self.saved_at = about["seconds"]
+        with torch.no_grad():
+            for i, (p, q) in enumerate(
+                zip(self.network.parameters(), self.averaged.parameters(), strict=True)
+            ):
+                p.copy_(tensors[f"network.{i}"])
+                q.copy_(tensors[f"averaged.{i}"])
+                self.optimiser.state[p] = {
+                    "step": torch.tensor(float(self.step)),
+                    "exp_avg": tensors[f"mean.{i}"].to(p.device),
+                    "exp_avg_sq": tensors[f"square.{i}"].to(p.device),
+                }
+
+    def save_if_due(self, *, final: bool) -> None:
+        """Save the state and look at held-out tracks, every so often and at the end."""
+        if not final and self.seconds - self.saved_at < 60 * self.parameters.save_every:
+            return
+        self.saved_at = self.seconds
+        tensors = {}
+        pairs = zip(self.network.parameters(), self.averaged.parameters(), strict=True)
+        for i, (p, q) in enumerate(pairs):
+            state = self.optimiser.state[p]
+            tensors |= {f"network.{i}": p, f"averaged.{i}": q,
+                        f"mean.{i}": state["exp_avg"], f"square.{i}": state["exp_avg_sq"]}  # fmt: skip
+        about = {"step": self.step, "views": self.views, "seconds": self.seconds}
+        save_tensors(self.folder / "state.safetensors", tensors, about)
+        self._log()
+
+    def _log(self) -> None:
+        row: dict[str, float] = {
+            "minutes": round(self.seconds / 60, 2),
+            "views": self.views,
+            "loss": round(float(self.loss), 4),
+        }
+        generator = torch.Generator().manual_seed(987_654_321)
+        for dim in (1, 2, 3):
+            figures = score(self.averaged, theory(600, dim, generator=generator), self.device)
+            row[f"alpha_mae_{dim}d"] = round(figures.alpha_mae, 4)
+            row[f"model_f1_{dim}d"] = round(figures.model_f1, 4)
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up over 2 % of the time, then half a cosine down to 1 %."""
+        done = min(1.0, self.seconds / (60 * self.parameters.minutes))
+        warm = min(1.0, max(done, self.step * 1e-4) / 0.02)
+        return self.parameters.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * done))
+
+    def _share_gradients(self) -> None:
+        # A layer that only long tracks pass through has no gradient after a batch of short ones.
+        for p in self.network.parameters():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        gradients = [p.grad for p in self.network.parameters()]
+        flat = torch.cat([g.flatten() for g in gradients if g is not None])
+        dist.all_reduce(flat)
+        flat /= self.parameters.processes
+        nn.utils.vector_to_parameters(flat, [g for g in gradients if g is not None])
+
+
+def _card(
+    parameters: Training, about: dict[str, Any], figures: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": "Perrin's network for whole tracks",
+        "answers": "joint posterior over diffusion model and anomalous exponent",
+        "trained_on": (
+            "tracks simulated on the fly: ATTM, CTRW, FBM, LW and SBM in 1, 2 and 3 dimensions, "
+            "10 to 999 points, localization noise per axis or per track, up to 30 % of the frames "
+            "missing in 15 % of the batches (perrin.engine.data)"
+        ),
+        "views": about["views"],
+        "minutes": round(about["seconds"] / 60, 1),
+        "steps": about["steps"],
+        "command": f"perrin train --minutes {parameters.minutes:g} --seed {parameters.seed}",
+        "training": parameters.model_dump(mode="json"),
+        "held_out": figures,
+    }

@@ -1,0 +1,112 @@
+"""Weights on disk: one safetensors file each, beside a card that says where they come from.
+
+The card is a YAML file of the same name: what the network was trained on and for how long, the
+command that made it, its figures on held-out data. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from perrin.errors import InputError
+from perrin.io import atomic_write
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from perrin.engine.network import Network
+
+__all__ = ["BUNDLED", "load_card", "load_network", "load_tensors", "save_network", "save_tensors"]
+
+FORMAT = 1
+BUNDLED = Path(str(files("perrin.engine"))) / "bundled" / "andi.safetensors"
+"""The weights that come with Perrin."""
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write tensors and a JSON-able description to one safetensors file, replacing it whole."""
+    from safetensors.torch import save
+
+    data = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        metadata={"perrin": json.dumps(about)},
+    )
+    with atomic_write(path, overwrite=True) as temporary:
+        temporary.write_bytes(data)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`save_tensors` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is not there or is not one of Perrin's.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "pt") as file:
+            about = json.loads((file.metadata() or {})["perrin"])
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"There are no weights at {path}.") from None
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path} does not hold weights written by Perrin ({error}). Give a .safetensors file "
+            "made by 'perrin train'."
+        ) from None
+
+
+def save_network(path: Path, network: Network, card: dict[str, Any]) -> None:
+    """Write a network and its card.
+
+    Parameters
+    ----------
+    path
+        Ends in ``.safetensors``; the card gets the same name ending in ``.yaml``.
+    network
+        What to save, calibration included.
+    card
+        See the module's description.
+    """
+    about = {"format": FORMAT, "architecture": network.architecture.model_dump()}
+    save_tensors(path, network.state_dict(), about)
+    with atomic_write(path.with_suffix(".yaml"), overwrite=True) as temporary:
+        temporary.write_text(
+            yaml.safe_dump(card, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+
+
+def load_network(path: Path | None = None) -> Network:
+    """Load a network, by default the bundled one, ready to answer.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not Perrin's, or of a newer format.
+    """
+    from perrin.engine.network import Architecture, Network
+
+    path = path or BUNDLED
+    tensors, about = load_tensors(path)
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"{path} has weights of format {about.get('format')}, this version of Perrin reads "
+            f"format {FORMAT}. Update napari-perrin or train again."
+        )
+    network = Network(Architecture.checked(**about["architecture"]))
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def load_card(path: Path | None = None) -> dict[str, Any]:
+    """Read the card beside the weights at ``path``, by default the bundled ones."""
+    card = yaml.safe_load((path or BUNDLED).with_suffix(".yaml").read_text(encoding="utf-8"))
+    assert isinstance(card, dict)
+    return card
