@@ -9,7 +9,7 @@ from perrin import load_sample, run
 from perrin.figures import overview
 from perrin.summary import describe
 
-SAMPLE = "beads"
+SAMPLE = "free_beads"
 FOLDER = Path("demo_output")
 
 

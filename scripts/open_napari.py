@@ -7,7 +7,7 @@ import sys
 
 import napari
 
-SAMPLE = "beads"
+SAMPLE = "free_beads"
 
 
 def main() -> None:

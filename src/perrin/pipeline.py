@@ -35,23 +35,27 @@ class Recipe(Parameters):
     The same recipe gives the same result in the window, on the command line and in Python.
     """
 
-    version: Literal[1] = Field(RECIPE_VERSION, description="Version of the recipe's format.")
+    version: Literal[1] = Field(default=1, description="Version of the recipe's format.")
     calibration: Calibration = Field(
-        Calibration(),
+        default=Calibration(),
         title="Calibration",
         description="Pixel size and frame interval; what is empty is taken from the movie's file.",
     )
     detector: Detector = Field(
-        TrackpyDetector(), title="Localize", description="How spots are found in a frame."
+        default=TrackpyDetector(),
+        title="Localize",
+        description="How spots are found in a frame.",
     )
-    linker: Linker = Field(NearestLinker(), title="Link", description="How spots become tracks.")
+    linker: Linker = Field(
+        default=NearestLinker(), title="Link", description="How spots become tracks."
+    )
     drift: DriftCorrection = Field(
-        DriftCorrection(),
+        default=DriftCorrection(),
         title="Drift",
         description="Whether and how drift of the sample is removed.",
     )
     analysis: AnalysisParameters = Field(
-        AnalysisParameters(), title="Analyze", description="How tracks are analysed."
+        default=AnalysisParameters(), title="Analyze", description="How tracks are analysed."
     )
 
     @classmethod
@@ -119,8 +123,8 @@ class Recipe(Parameters):
             before = getattr(self, step, None)
             # What was left to its default stays so: such a calibration gives way to the file's.
             kept = before.model_dump(exclude_unset=True) if isinstance(before, Parameters) else {}
-            kind = {"kind": before.kind} if hasattr(before, "kind") else {}
-            values[step] = {**kind, **kept, **fields}
+            kind = getattr(before, "kind", None)
+            values[step] = {**({"kind": kind} if kind else {}), **kept, **fields}
         return type(self).checked(**values)
 
     def calibrated(self, own: Calibration | None) -> Self:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import annotated_types
 import click
@@ -18,6 +28,11 @@ from pydantic.fields import FieldInfo
 from perrin.parameters import Parameters
 
 __all__ = ["SectionedCommand", "add_options", "changes_in", "models_in"]
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # older versions of click have no type there to subscript
+    _ParamType = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,7 +72,7 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-class _YamlValue(click.ParamType):
+class _YamlValue(_ParamType):
     """A value that may be a number or several: ``11``, ``9,11,11`` or ``[9, 11, 11]``."""
 
     name = "value"
@@ -211,7 +226,7 @@ def _metavar(annotation: Any) -> str:
     return {int: "N", float: "NUMBER", str: "TEXT"}.get(annotation, "VALUE")
 
 
-def _click_type(annotation: Any, metadata: Iterable[Any]) -> click.ParamType:
+def _click_type(annotation: Any, metadata: Iterable[Any]) -> _ParamType:
     if get_origin(annotation) is Literal:
         return click.Choice([str(value) for value in get_args(annotation)])
     if annotation not in (int, float):

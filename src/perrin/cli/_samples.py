@@ -30,7 +30,7 @@ def samples_command(name: str | None, out: Path | None, overwrite: bool) -> None
     \b
     Examples:
       perrin samples
-      perrin samples beads --out beads.tif
+      perrin samples free_beads --out beads.tif
     """
     if name is None:
         width = max(map(len, SAMPLES))
