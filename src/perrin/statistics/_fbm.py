@@ -1,0 +1,180 @@
+"""Maximum likelihood for Brownian and fractional Brownian motion with noise, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from perrin.errors import InputError, Progress
+from perrin.statistics._arrays import arrays_of, check_exposure
+
+__all__ = ["cramer_rao", "fit_fbm"]
+
+Array = npt.NDArray[np.float64]
+Unknown = Literal["coefficient", "alpha", "noise"]
+
+_BLOCK = 200  # tracks between two reports of progress
+
+
+def fit_fbm(
+    tracks: pd.DataFrame,
+    *,
+    alpha: float | None = None,
+    noise: float | None = None,
+    exposure: float = 1.0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    r"""Fit alpha, the diffusion coefficient and the noise of every track by maximum likelihood.
+
+    Parameters
+    ----------
+    tracks
+        A track table (positions in px).
+    alpha
+        The anomalous exponent if it is known; with 1 this is Berglund's estimator of the
+        diffusivity of Brownian motion. Fitted if not given.
+    noise
+        Localization error per axis in px if it is known; fitted if not given.
+    exposure
+        Share of the frame interval during which the shutter is open, 0 to 1.
+    progress
+        Called as ``progress("Fitting tracks", done, total)`` with numbers of tracks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per particle: ``particle``, ``n_points``, ``alpha``, ``alpha_se``, ``coefficient``
+        and ``coefficient_se`` (K, px²/frame^alpha), ``noise`` and ``noise_se`` (px),
+        ``log_likelihood``. NaN where a track has fewer than three points or does not move at all; standard
+        errors are NaN for what was given.
+
+    Raises
+    ------
+    InputError
+        If the table is not a track table or an argument is out of range.
+
+    Notes
+    -----
+    Displacements are Gaussian with the covariance that follows from the MSD along an axis,
+    :math:`M(t) = 2K\,g_\alpha(t) + 2\sigma^2` for :math:`t>0` (g: :math:`t^\alpha` with motion blur),
+
+    .. math:: \langle\Delta_{ab}\Delta_{cd}\rangle = \tfrac12[M(d-a)+M(c-b)-M(c-a)-M(d-b)]
+
+    for displacements between frames a, b and c, d, so gaps are exact. The likelihood is exact: by
+    Durbin and Levinson's recursion in O(T²) without gaps, by Cholesky decomposition in O(T³) with
+    gaps, and for alpha = 1 in O(T) (Berglund 2010, Phys. Rev. E 82, 011917, without his approximation
+    for long tracks). The overall scale is eliminated; alpha (0.02 to 1.98) and the
+    share of the noise are found by a grid and a simplex.
+
+    Standard errors are the Cramér-Rao bounds at the fitted parameters (:func:`cramer_rao`), for long
+    tracks continued from 48 displacements. They are asymptotic: with few points, or noise near 0, the
+    distribution of the estimates is not Gaussian.
+    """
+    from perrin.statistics._fbm_kernels import fit_tracks
+
+    check_exposure(exposure)
+    if alpha is not None and not 0 < alpha < 2:
+        raise InputError(f"alpha is {alpha:g}; it lies between 0 and 2.")
+    if noise is not None and not noise >= 0:
+        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
+    arrays = arrays_of(tracks)
+    n_tracks = arrays.layout.particles.size
+    values = np.empty((n_tracks, 4))
+    errors = np.empty((n_tracks, 3))
+    for first in range(0, n_tracks, _BLOCK):
+        block = slice(first, first + _BLOCK)
+        fit_tracks(
+            arrays.position, arrays.frame, arrays.layout.starts[block], arrays.layout.stops[block],
+            -1.0 if alpha is None else float(alpha),
+            -1.0 if noise is None else float(noise) ** 2,
+            float(exposure), values[block], errors[block],
+        )  # fmt: skip
+        if progress is not None:
+            progress("Fitting tracks", min(first + _BLOCK, n_tracks), n_tracks)
+    sigma = np.sqrt(values[:, 2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigma_se = np.where(sigma > 0, errors[:, 2] / (2 * sigma), np.nan)
+    return pd.DataFrame(
+        {
+            "particle": arrays.layout.particles,
+            "n_points": arrays.layout.lengths,
+            "alpha": values[:, 1],
+            "alpha_se": errors[:, 1],
+            "coefficient": values[:, 0],
+            "coefficient_se": values[:, 0] * errors[:, 0],
+            "noise": sigma,
+            "noise_se": sigma_se,
+            "log_likelihood": values[:, 3],
+        }
+    )
+
+
+def cramer_rao(
+    n_points: int,
+    *,
+    coefficient: float,
+    alpha: float = 1.0,
+    noise: float = 0.0,
+    exposure: float = 1.0,
+    n_axes: int = 2,
+    unknown: Collection[Unknown] = ("coefficient", "alpha", "noise"),
+) -> dict[str, float]:
+    r"""Compute the smallest standard error that any unbiased estimator can have.
+
+    Parameters
+    ----------
+    n_points
+        Localizations of the track, without gaps.
+    coefficient
+        K in px²/frame^alpha (D in px²/frame if alpha is 1).
+    alpha
+        Anomalous exponent.
+    noise
+        Localization error per axis in px.
+    exposure
+        Share of the frame interval during which the shutter is open.
+    n_axes
+        Number of axes.
+    unknown
+        What is estimated from the track; the rest is taken as known. For Brownian motion
+        ``("coefficient", "noise")``.
+
+    Returns
+    -------
+    dict
+        For each name in ``unknown`` the bound on its standard error, in its unit; that of ``noise``
+        is infinite at noise 0, where the bound is on its square.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three points or the parameters are out of range.
+
+    Notes
+    -----
+    The square root of the diagonal of the inverse of the Fisher information
+    :math:`I_{ab} = \tfrac d2\,\mathrm{tr}(\Sigma^{-1}\partial_a\Sigma\,\Sigma^{-1}\partial_b\Sigma)`, exact for
+    any length (for long Brownian tracks: Michalet and Berglund 2012, Phys. Rev. E 85, 061916).
+    """
+    from perrin.statistics._fbm_kernels import fisher_information
+
+    if n_points < 3 or not coefficient > 0 or not 0 < alpha < 2 or noise < 0:
+        raise InputError(
+            "The Cramér-Rao bound needs at least 3 points, a positive coefficient, alpha between "
+            "0 and 2, and a noise of at least 0."
+        )
+    names = ("coefficient", "alpha", "noise")
+    chosen = [names.index(name) for name in unknown]
+    information = fisher_information(
+        n_points - 1, float(coefficient), float(alpha), float(noise) ** 2,
+        check_exposure(exposure), n_axes, n_points,
+    )  # fmt: skip
+    spread = np.sqrt(np.diag(np.linalg.inv(information[np.ix_(chosen, chosen)])))
+    factor = {"coefficient": coefficient, "alpha": 1.0, "noise": 0.5 / noise if noise else np.inf}
+    return {
+        names[which]: float(spread[k] * factor[names[which]]) for k, which in enumerate(chosen)
+    }
