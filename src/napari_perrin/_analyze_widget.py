@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from napari.layers import Tracks
-from perrin.analysis import Analysis, AnalysisParameters, analyze
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_perrin._calibration import CalibrationForm, find_calibration
@@ -15,12 +14,10 @@ from napari_perrin._layers import add_features, analysis_features, table_of_laye
 from napari_perrin._quantities import MODEL
 from napari_perrin._results_view import ResultsView
 from napari_perrin._step_widget import StepWidget
+from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
 from perrin.pipeline import Recipe
 from perrin.results import save_results
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["AnalyzeWidget"]
 
@@ -34,7 +31,7 @@ _DEVICES = {
 
 class _Judged(NamedTuple):
     layer: Tracks
-    table: pd.DataFrame
+    data: Any
     analysis: Analysis
     features: pd.DataFrame
     recipe: Recipe
@@ -110,7 +107,7 @@ class AnalyzeWidget(StepWidget):
         if problem := self.missing():
             raise InputError(problem)
         layer = self.layer_choice.layer
-        table = table_of_layer(layer)
+        data, table = layer.data, table_of_layer(layer)
         recipe = (self.session.record(layer).recipe or Recipe()).model_copy(
             update={
                 "calibration": self.calibration_form.calibration(),
@@ -127,7 +124,7 @@ class AnalyzeWidget(StepWidget):
                 parameters=recipe.analysis,
                 progress=progress,
             )
-            return _Judged(layer, table, analysis, analysis_features(table, analysis), recipe)
+            return _Judged(layer, data, analysis, analysis_features(table, analysis), recipe)
 
         return work
 
@@ -136,7 +133,7 @@ class AnalyzeWidget(StepWidget):
         layer = result.layer
         if layer not in self.viewer.layers:
             return f"The layer '{layer.name}' was removed meanwhile, and its analysis with it."
-        if len(layer.data) != len(result.table):
+        if layer.data is not result.data:
             raise InputError(
                 f"The layer '{layer.name}' was edited while it was analysed. Analyze it again."
             )

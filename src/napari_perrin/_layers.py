@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from napari.layers import Tracks
-from perrin.analysis import Analysis
 
 from napari_perrin._calibration import METADATA_KEY, layer_geometry
 from napari_perrin._colors import UNKNOWN, colormap_for
 from napari_perrin._quantities import FLAGS, MODEL, PER_FRAME, PER_TRACK
+from perrin.analysis import Analysis
 from perrin.models import MODELS
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
@@ -230,7 +230,7 @@ def _rows_of(table: pd.DataFrame, per_frame: pd.DataFrame) -> npt.NDArray[np.int
         len(table) == len(per_frame)
         and (table[keys].to_numpy() == per_frame[keys].to_numpy()).all()
     ):
-        return np.arange(len(table))
+        return np.arange(len(table), dtype=np.intp)
     wanted = pd.MultiIndex.from_frame(table[keys])
     found = pd.MultiIndex.from_frame(per_frame[keys]).get_indexer(wanted)
     return np.asarray(found, dtype=np.intp)

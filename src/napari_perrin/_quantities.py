@@ -8,16 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from perrin.analysis import FLAGS
 from perrin.models import MODELS
 from perrin.tracks import Calibration
 
-__all__ = ["FLAGS", "MODEL", "PER_FRAME", "PER_TRACK", "Quantity", "quantity_of", "robust_range"]
+__all__ = ["MODEL", "PER_FRAME", "PER_TRACK", "Quantity", "quantity_of", "robust_range"]
 
 MODEL = "model"
 """The feature that holds the model as an integer code; see :mod:`perrin.models`."""
-
-FLAGS = ("too_short", "has_gaps", "unlike_training")
-"""Flags of the per-track table; as features each is 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +77,13 @@ PER_FRAME: Mapping[str, tuple[str, Quantity]] = {
 }
 """Columns of ``Analysis.per_frame``: the feature each becomes, and what it is."""
 
-_FLAG_LABELS = {
-    "too_short": "Too short to judge",
-    "has_gaps": "Has gaps",
-    "unlike_training": "Unlike anything seen in training",
-}
 _KNOWN: Mapping[str, Quantity] = {
     **PER_TRACK,
     **dict(PER_FRAME.values()),
-    **{name: Quantity(label, limits=(0.0, 1.0)) for name, label in _FLAG_LABELS.items()},
+    **{
+        name: Quantity(words.partition(":")[0].capitalize(), limits=(0.0, 1.0))
+        for name, words in FLAGS.items()
+    },
     "track_id": Quantity("Track number"),
     "mass": Quantity("Brightness (mass)"),
     "size": Quantity("Spot size (px)"),

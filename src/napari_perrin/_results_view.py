@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from napari.layers import Tracks
-from perrin.analysis import Analysis
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -15,7 +14,8 @@ from napari_perrin._colors import CodeColormap, RangeColormap, colormap_for
 from napari_perrin._forms import RowLabel, form_layout
 from napari_perrin._layers import ROW, color_by
 from napari_perrin._legend import Legend, ModelLegend, RangeLegend
-from napari_perrin._quantities import FLAGS, MODEL, PER_FRAME, PER_TRACK, quantity_of
+from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK, quantity_of
+from perrin.analysis import FLAGS, Analysis
 from perrin.summary import NOT_JUDGED, summarize
 from perrin.tracks import Calibration
 

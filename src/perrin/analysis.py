@@ -18,7 +18,7 @@ __all__ = ["FLAGS", "Analysis", "AnalysisParameters", "analyze"]
 FLAGS = {
     "too_short": "too short for a model to be called",
     "has_gaps": "not seen in some of its frames",
-    "unlike_training": "unlike every motion the network was trained on: model and alpha are doubtful",
+    "unlike_training": "unlike any motion the network was trained on: model and alpha are doubtful",
 }
 """What can be remarked about a track, with what it means in words."""
 

@@ -45,7 +45,9 @@ def parameter(
     extra: dict[str, Any] = {"advanced": advanced}
     if unit is not None:
         extra["unit"] = unit
-    return Field(default, description=description, title=label, json_schema_extra=extra, **constraints)
+    return Field(
+        default, description=description, title=label, json_schema_extra=extra, **constraints
+    )
 
 
 class Parameters(BaseModel):
@@ -80,7 +82,8 @@ class Parameters(BaseModel):
 
     def to_yaml(self) -> str:
         """Write the model as YAML text, every field included."""
-        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+        values = self.model_dump(mode="json")
+        return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _sentence(name: str, error: ValidationError) -> str:

@@ -103,7 +103,7 @@ class Calibration(Parameters):
 
 
 class TrackIndex(NamedTuple):
-    """Where each track of a checked table lies: rows ``starts[i]:stops[i]`` are ``particles[i]``."""
+    """Where the tracks of a checked table lie: ``particles[i]`` in rows ``starts[i]:stops[i]``."""
 
     particles: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
@@ -174,9 +174,9 @@ def validate_tracks(tracks: pd.DataFrame, *, source: str = "the track table") ->
     if repeated.any():
         first = table.iloc[int(np.flatnonzero(repeated)[0])]
         raise InputError(
-            f"{source} has {int(repeated.sum())} rows that repeat a particle in the same frame; the "
-            f"first is particle {int(first['particle'])} in frame {int(first['frame'])} (row "
-            f"{first.name}). Keep one localization per particle and frame."
+            f"{source} has {int(repeated.sum())} rows that repeat a particle in the same frame; "
+            f"the first is particle {int(first['particle'])} in frame {int(first['frame'])} "
+            f"(row {first.name}). Keep one localization per particle and frame."
         )
     return table.reset_index(drop=True)
 

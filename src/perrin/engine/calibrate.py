@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from perrin.device import autocast
 from perrin.engine.data import LONGEST, batches
-from perrin.engine.device import autocast
 from perrin.engine.network import LENGTH_CLASSES, Network, length_class
 from perrin.engine.score import score
 from perrin.simulate.protocols import theory
@@ -67,9 +67,7 @@ def calibrate(
         distance = ((known - network.centre[i]) @ network.whitening[i]).norm(dim=1)
         network.farthest[i] = distance.quantile(1 - FALSE_ALARMS)
     generator = torch.Generator(device).manual_seed(_SEED - 1 - seed)
-    figures: dict[str, Any] = {
-        "protocol": "theory-v1, 10 to 999 points, 2000 tracks per dimension"
-    }
+    figures: dict[str, Any] = {"protocol": "theory-v1, 10 to 999 points, 2000 tracks per dimension"}
     for dim in (1, 2, 3):
         result = score(network, theory(2000, dim, longest=LONGEST, generator=generator), device)
         figures[f"{dim}D"] = {name: round(value, 4) for name, value in result._asdict().items()}
@@ -87,4 +85,5 @@ def _whitening(embedding: torch.Tensor) -> torch.Tensor:
     scale = covariance.diagonal().mean()
     eye = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
     lower = torch.linalg.cholesky(covariance + 1e-3 * scale * eye)
-    return torch.linalg.inv(lower).T.float()
+    whitening: torch.Tensor = torch.linalg.inv(lower).T
+    return whitening.float()

@@ -63,9 +63,7 @@ class _Pool:
         if self.left < n:
             self._refill()
         self.left -= n
-        rows = torch.randint(
-            _POOL, (n,), generator=self.generator, device=self.generator.device
-        )
+        rows = torch.randint(_POOL, (n,), generator=self.generator, device=self.generator.device)
         return self.steps[rows, :, : n_points - 1], self.cell[rows]
 
     def _refill(self) -> None:
@@ -133,7 +131,9 @@ def _noise(n: int, dim: int, coin: torch.Generator) -> Tensor:
 def _jittered(model: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
     """Spread exponents over their bins; ballistic Lévy walks are a case of their own and stay."""
     step = float(ALPHAS[0])
-    spread = alpha + step * (torch.rand(alpha.shape, generator=generator, device=alpha.device) - 0.5)
+    spread = alpha + step * (
+        torch.rand(alpha.shape, generator=generator, device=alpha.device) - 0.5
+    )
     low, high = torch.tensor([ALPHA_RANGE[name] for name in MODELS], device=alpha.device)[model].T
     spread = torch.minimum(torch.maximum(spread, low), high)
     ballistic = (model == MODELS.index("LW")) & (alpha > 2 - step / 2)

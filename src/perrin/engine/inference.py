@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from perrin.device import autocast, pick_device
 from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST
-from perrin.engine.device import autocast, pick_device
 from perrin.engine.features import fill_gaps
 from perrin.engine.network import Network
 from perrin.engine.posterior import alpha_quantiles

@@ -115,7 +115,9 @@ class Network(nn.Module):
     def distance(self, output: Output, n_points: int) -> Tensor:
         """Mahalanobis distance from the tracks of training, shape ``(n_tracks,)`` (Lee 2018)."""
         i = length_class(n_points)
-        return ((output.embedding - self.centre[i]) @ self.whitening[i]).norm(dim=1)
+        away = (output.embedding - self.centre[i]) @ self.whitening[i]
+        distance: Tensor = torch.linalg.vector_norm(away, dim=1)
+        return distance
 
     def limit(self, n_points: int) -> Tensor:
         """Distance beyond which a track of this length counts as unlike the training."""
@@ -123,12 +125,13 @@ class Network(nn.Module):
 
     def trunk(self, x: Features) -> Tensor:
         """Tokens of shape ``(n_tracks, 1 + n_tokens, width)``; the first one sums up the track."""
-        n, dim, _, n_steps = x.odd.shape
+        n, dim = x.odd.shape[:2]
         response = self.filters(x.odd.flatten(0, 1))
         encoded = torch.cat(
             (response.abs(), (response.square() + 1e-3).log() / 4, x.even.flatten(0, 1)), 1
         )
-        per_axis = functional.relu(self.per_axis(encoded)).unflatten(0, (n, dim)).mean(1)
+        per_axis = functional.relu(self.per_axis(encoded))
+        per_axis = per_axis.view(n, dim, *per_axis.shape[1:]).mean(1)
         frames = self.mix(per_axis + self.joint(x.joint))
         stride = 1
         for shorten in self.strides:

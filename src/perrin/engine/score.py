@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from perrin.engine.device import autocast
+from perrin.device import autocast
 from perrin.engine.network import Network
 from perrin.engine.posterior import alpha_quantiles
 from perrin.simulate.protocols import TheoryTracks
@@ -43,14 +43,10 @@ def answer(network: Network, tracks: TheoryTracks, device: torch.device) -> Answ
     lengths = tracks.lengths.cpu()
     rows_in_order = torch.argsort(lengths)
     parts: list[tuple[torch.Tensor, ...]] = []
-    for length, count in zip(*torch.unique_consecutive(
-        lengths[rows_in_order], return_counts=True
-    ), strict=True):  # fmt: skip
-        n_points = int(length)
-        start = sum(len(part[0]) for part in parts)
-        for rows in rows_in_order[start : start + int(count)].split(
-            max(1, _POINTS_PER_BATCH // n_points)
-        ):
+    present, counts = torch.unique_consecutive(lengths[rows_in_order], return_counts=True)
+    groups = torch.split(rows_in_order, counts.tolist())
+    for n_points, group in zip(present.tolist(), groups, strict=True):
+        for rows in torch.split(group, max(1, _POINTS_PER_BATCH // n_points)):
             positions = tracks.positions[rows, :, :n_points].to(device)
             with torch.inference_mode(), autocast(device):
                 output = network(positions)
@@ -60,10 +56,9 @@ def answer(network: Network, tracks: TheoryTracks, device: torch.device) -> Answ
             parts.append((quantiles.cpu(), posterior.sum(2).cpu(), distance.cpu()))
     back = torch.empty_like(rows_in_order)
     back[rows_in_order] = torch.arange(len(rows_in_order))
-    quantiles, p_model, distance = (
-        torch.cat(column)[back].numpy() for column in zip(*parts, strict=True)
-    )
-    return Answers(quantiles[:, 0], quantiles[:, 1], quantiles[:, 2], p_model, distance)
+    quantiles, p_model, distance = (torch.cat(column)[back] for column in zip(*parts, strict=True))
+    alpha, low, high = quantiles.numpy().T
+    return Answers(alpha, low, high, p_model.numpy(), distance.numpy())
 
 
 def figures_of(answers: Answers, tracks: TheoryTracks) -> Figures:

@@ -17,9 +17,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from perrin.device import autocast, pick_device
 from perrin.engine.calibrate import calibrate
 from perrin.engine.data import batches
-from perrin.engine.device import autocast, pick_device
 from perrin.engine.network import Architecture, Network
 from perrin.engine.score import score
 from perrin.engine.weights import load_network, load_tensors, save_network, save_tensors
@@ -39,9 +39,7 @@ class Training(Parameters):
     minutes: float = parameter(60, "Time to spend on training.", unit="min", gt=0)
     learning_rate: float = parameter(1e-3, "Highest step size of AdamW.", gt=0)
     weight_decay: float = parameter(0.05, "Decay of the weights.", ge=0, advanced=True)
-    batch_points: int = parameter(
-        32_000, "Localizations per batch.", ge=1000, advanced=True
-    )
+    batch_points: int = parameter(32_000, "Localizations per batch.", ge=1000, advanced=True)
     seed: int = parameter(1, "Seed of the simulated tracks and of the first weights.", ge=0)
     device: str = parameter("auto", "Where to compute: auto, cpu, cuda or mps.")
     processes: int = parameter(1, "Processes that share the work on a CPU.", ge=1)
@@ -212,12 +210,13 @@ class _Run:
         if not final and self.seconds - self.saved_at < 60 * self.parameters.save_every:
             return
         self.saved_at = self.seconds
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         pairs = zip(self.network.parameters(), self.averaged.parameters(), strict=True)
         for i, (p, q) in enumerate(pairs):
             state = self.optimiser.state[p]
-            tensors |= {f"network.{i}": p, f"averaged.{i}": q,
-                        f"mean.{i}": state["exp_avg"], f"square.{i}": state["exp_avg_sq"]}  # fmt: skip
+            tensors[f"network.{i}"], tensors[f"averaged.{i}"] = p, q
+            tensors[f"mean.{i}"] = state["exp_avg"]
+            tensors[f"square.{i}"] = state["exp_avg_sq"]
         about = {"step": self.step, "views": self.views, "seconds": self.seconds}
         save_tensors(self.folder / "state.safetensors", tensors, about)
         self._log()
@@ -259,9 +258,7 @@ class _Run:
         nn.utils.vector_to_parameters(flat, [g for g in gradients if g is not None])
 
 
-def _card(
-    parameters: Training, about: dict[str, Any], figures: dict[str, Any]
-) -> dict[str, Any]:
+def _card(parameters: Training, about: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": "Perrin's network for whole tracks",
         "answers": "joint posterior over diffusion model and anomalous exponent",

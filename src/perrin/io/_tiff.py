@@ -26,6 +26,7 @@ from perrin.tracks import Calibration
 
 __all__ = ["read_movie"]
 
+_MANY_CHANNELS = 8  # no microscope records so many colours; a stack saved in haste has them
 _TIME_LIKE = "TIQ"  # I and Q are what TIFF readers call a sequence without a name
 _DAMAGE = re.compile(r"invalid (page )?offset|invalid value offset|corrupted", re.IGNORECASE)
 _BROKEN = (OSError, ValueError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -63,8 +64,8 @@ def read_movie(
     Notes
     -----
     A stack with slices (Z) but no time points is read as a time series, each slice a frame: this
-    is how many programs save a time-lapse. The movie's ``notes`` say so. Only a file that has both
-    Z and T is a 3D movie.
+    is how many programs save a time-lapse. So is a stack of eight or more channels and nothing
+    else. The movie's ``notes`` say so. Only a file that has both Z and T is a 3D movie.
     """
     path = Path(path)
     _check_file(path)
@@ -95,7 +96,7 @@ def _open(
 ) -> Movie:
     n_pages = len(tiff.pages)  # walks the whole file, so that damage is seen now
     all_series = tiff.series
-    if not all_series:
+    if not all_series or 0 in all_series[0].shape or len(all_series[0].shape) < 2:
         raise InputError(f"{path} is a TIFF file without images; save the movie again.")
     series = all_series[0]
     size = int(path.stat().st_size)
@@ -204,6 +205,11 @@ def _select(
 ) -> tuple[tuple[Any, ...], str, list[str]]:
     """Choose the channel, name the rest T and Z; return an index per axis, the axes left, notes."""
     notes = []
+    if axes == "CYX" and shape[0] >= _MANY_CHANNELS and channel is None:
+        notes.append(
+            f"{name} has {shape[0]} channels and no time points; each is read as a frame in time."
+        )
+        axes = "TYX"
     n_channels = shape[axes.index("C")] if "C" in axes else 1
     if channel is None and n_channels > 1:
         raise InputError(

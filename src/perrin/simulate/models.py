@@ -73,7 +73,7 @@ def fbm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> T
     # A half-spectrum of a real signal has real ends, which carry the variance of two parts.
     noise[..., 0] = noise[..., 0].real * math.sqrt(2)
     noise[..., -1] = noise[..., -1].real * math.sqrt(2)
-    increments = torch.fft.irfft(noise * spectrum[:, None], n=2 * half, norm="ortho")
+    increments: Tensor = torch.fft.irfft(noise * spectrum[:, None], n=2 * half, norm="ortho")
     return increments[..., : n_points - 1] / math.sqrt(2)
 
 
@@ -84,7 +84,8 @@ def _fbm_spectrum(alpha: Tensor, half: int) -> Tensor:
     covariance = torch.ones(alpha.numel(), half + 1, device=alpha.device, dtype=torch.float64)
     covariance[:, 1:] = (msd[:, 2:] - 2 * msd[:, 1:-1] + msd[:, :-2]) / 2
     circulant = torch.cat((covariance, covariance[:, 1:-1].flip(1)), dim=1)
-    return torch.fft.rfft(circulant).real.clamp_min(0).sqrt().to(torch.float32)
+    spectrum: Tensor = torch.fft.rfft(circulant).real
+    return spectrum.clamp_min(0).sqrt().to(torch.float32)
 
 
 def sbm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> Tensor:

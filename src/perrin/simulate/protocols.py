@@ -123,9 +123,7 @@ def theory(
     choice = torch.randint(3, (n_tracks, n_draws), generator=generator, device=device)
     noise = levels[choice].expand(n_tracks, dim)
     factor = torch.randn(n_tracks, n_draws, 1, generator=generator, device=device)
-    lengths = torch.randint(
-        shortest, longest + 1, (n_tracks,), generator=generator, device=device
-    )
+    lengths = torch.randint(shortest, longest + 1, (n_tracks,), generator=generator, device=device)
     positions = observe(steps[..., : longest - 1], noise, generator) * factor
     return TheoryTracks(positions, lengths, model, alpha, noise)
 
@@ -171,4 +169,4 @@ def observe(steps: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
 
 def _allowed(name: str) -> Tensor:
     low, high = ALPHA_RANGE[name]
-    return (ALPHAS >= low - 1e-4) & (ALPHAS <= high + 1e-4)
+    return (low - 1e-4 <= ALPHAS) & (high + 1e-4 >= ALPHAS)
