@@ -9,13 +9,13 @@ import click
 
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, progress_bars, quiet_option
-from perrin.engine import benchmark
 from perrin.engine.train import Training, train
 from perrin.io import write_table
 
 __all__ = ["benchmark_command", "train_command"]
 
-_BENCHMARKS = {"andi1": benchmark.andi1}
+_BENCHMARKS = ("andi1",)
+"""Functions of :mod:`perrin.engine.benchmark`."""
 
 
 @click.command("train", cls=SectionedCommand)
@@ -45,14 +45,15 @@ def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
     Example:
       perrin train --out runs/mine --minutes 60
     """
-    parameters = Training.checked(**changes_in(options).get("", {}))
+    changes = changes_in(options)
+    parameters = Training.checked(**changes.pop("", {}), **changes)
     with progress_bars(quiet=quiet) as progress:
         train(parameters, out, resume=resume, progress=progress)
     note(f"Written to {out}", quiet=quiet)
 
 
 @click.command("benchmark")
-@click.argument("name", type=click.Choice(list(_BENCHMARKS)))
+@click.argument("name", type=click.Choice(_BENCHMARKS))
 @click.option(
     "--tracks",
     default=2000,
@@ -84,8 +85,11 @@ def benchmark_command(
     Example:
       perrin benchmark andi1 --tracks 2000
     """
+    from perrin.engine import benchmark
+
+    measure = getattr(benchmark, name)
     with progress_bars(quiet=quiet) as progress:
-        table = _BENCHMARKS[name](n_tracks=tracks, device=device, seed=seed, progress=progress)
+        table = measure(n_tracks=tracks, device=device, seed=seed, progress=progress)
     if out is not None:
         write_table(table, out)
     click.echo(table.to_string(index=False))

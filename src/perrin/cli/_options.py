@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 
 from perrin.parameters import Parameters
 
-__all__ = ["SectionedCommand", "add_options", "changes_in", "models_in"]
+__all__ = ["SectionedCommand", "YamlValue", "add_options", "changes_in", "models_in"]
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
@@ -72,7 +72,7 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-class _YamlValue(_ParamType):
+class YamlValue(_ParamType):
     """A value that may be a number or several: ``11``, ``9,11,11`` or ``[9, 11, 11]``."""
 
     name = "value"
@@ -230,7 +230,7 @@ def _click_type(annotation: Any, metadata: Iterable[Any]) -> _ParamType:
     if get_origin(annotation) is Literal:
         return click.Choice([str(value) for value in get_args(annotation)])
     if annotation not in (int, float):
-        return click.STRING if annotation is str else _YamlValue()
+        return click.STRING if annotation is str else YamlValue()
     limits: dict[str, Any] = {}
     for constraint in metadata:
         match constraint:
