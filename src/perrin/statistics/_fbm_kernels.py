@@ -10,17 +10,13 @@ import numpy.typing as npt
 
 from perrin.statistics import _motion
 
-__all__ = ["fisher_information", "fit_tracks"]
+__all__ = ["fit_tracks"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_EXACT = 48
-"""Displacements up to which the information is computed as it is; beyond it grows linearly."""
-
-_LOWEST_ALPHA, _HIGHEST_ALPHA = 0.02, 1.98
+_LOW_ALPHA, _HIGH_ALPHA = 0.02, 1.98
 _HIGHEST_SHARE = 1 - 1e-9
-_STEP = 1e-4
 
 _shape = numba.njit(cache=True, nogil=True)(_motion.blurred_power)
 
@@ -129,7 +125,7 @@ def _cost(
     frames: Ints,
     exposure: float,
 ) -> tuple[float, float]:
-    """Negative log likelihood (per axis, less constants), and the overall variance that goes with it.
+    """Negative log likelihood (per axis, less constants), and the scale that goes with it.
 
     With the noise unknown, ``second`` is its share u: the structure function is
     ``2 S ((1 - u) g + u)`` with the scale S at its most likely value. With a known noise variance,
@@ -174,9 +170,12 @@ def _minimise(
     else:
         low, high = 0.0, _HIGHEST_SHARE
         seconds = np.array([0.0, 0.1, 0.3, 0.6, 0.85, 0.97])
-    alphas = np.array([0.2, 0.5, 0.8, 1.1, 1.4, 1.7]) if known_alpha < 0 else np.array([known_alpha])
+    alphas = (
+        np.array([0.2, 0.5, 0.8, 1.1, 1.4, 1.7]) if known_alpha < 0 else np.array([known_alpha])
+    )
     best = np.inf
     simplex = np.zeros((3, 2))
+    middle, away = np.zeros(2), np.zeros(2)
     for alpha in alphas:
         for second in seconds:
             value = _cost(alpha, second, known_noise, steps, frames, exposure)[0]
@@ -185,106 +184,62 @@ def _minimise(
                 simplex[0, 0], simplex[0, 1] = alpha, second
     wide = 0.5 if known_noise >= 0 else (0.05 if simplex[0, 1] > 0.9 else 0.12)
     corners = 2 if known_alpha >= 0 else 3
-    simplex[1] = simplex[0]
-    simplex[2] = simplex[0]
+    for k in range(1, 3):
+        for q in range(2):
+            simplex[k, q] = simplex[0, q]
     simplex[1, 1] += wide if simplex[0, 1] + wide < high else -wide
     simplex[2, 0] += 0.15 if simplex[0, 0] < 1 else -0.15
     values = np.full(3, np.inf)
     for k in range(corners):
         values[k] = _cost(simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure)[0]
     for _ in range(120):
-        order = np.argsort(values[:corners])
-        worst = order[-1]
+        top, worst = 0, 0
+        for k in range(1, corners):
+            top = k if values[k] < values[top] else top
+            worst = k if values[k] >= values[worst] else worst
+        second_worst = top if corners == 2 else 3 - top - worst
         size = 0.0
         for k in range(corners):
-            size = max(size, np.abs(simplex[k] - simplex[order[0]]).max())
-        if size < 1e-4 or values[worst] - values[order[0]] < 1e-7:
+            for q in range(2):
+                size = max(size, abs(simplex[k, q] - simplex[top, q]))
+        if size < 1e-4 or values[worst] - values[top] < 1e-7:
             break
-        middle = np.zeros(2)
-        for k in order[:-1]:
-            middle += simplex[k] / (corners - 1)
+        for q in range(2):
+            middle[q] = 0.0
+            for k in range(corners):
+                if k != worst:
+                    middle[q] += simplex[k, q] / (corners - 1)
+            away[q] = middle[q] - simplex[worst, q]
         done = False
-        reflected = 0.0
-        # Reflect; if that is the best, try further; if it is no better than the worst, nearer.
-        for factor in (1.0, 2.0, -0.5):
-            if factor == 2.0 and not reflected < values[order[0]]:
+        reflected = np.inf
+        # Reflect; if that is the best, try further; if it is no better than the second worst,
+        # try between; if nothing helps, shrink towards the best.
+        for attempt in range(3):
+            factor = (1.0, 2.0, -0.5)[attempt]
+            if (attempt == 1 and not reflected < values[top]) or (attempt == 2 and done):
                 continue
-            if factor == -0.5 and done:
-                continue
-            point = middle + factor * (middle - simplex[worst])
-            point[0] = (
-                min(max(point[0], _LOWEST_ALPHA), _HIGHEST_ALPHA) if known_alpha < 0 else known_alpha
-            )
-            point[1] = min(max(point[1], low), high)
-            value = _cost(point[0], point[1], known_noise, steps, frames, exposure)[0]
-            if factor == 1.0:
+            alpha = middle[0] + factor * away[0]
+            alpha = known_alpha if known_alpha >= 0 else min(max(alpha, _LOW_ALPHA), _HIGH_ALPHA)
+            second = min(max(middle[1] + factor * away[1], low), high)
+            value = _cost(alpha, second, known_noise, steps, frames, exposure)[0]
+            if attempt == 0:
                 reflected = value
-            if value < values[worst] and (factor != 2.0 or value < reflected):
-                simplex[worst] = point
+            if (attempt == 1 and value < reflected) or (attempt != 1 and value < values[worst]):
+                simplex[worst, 0], simplex[worst, 1] = alpha, second
                 values[worst] = value
-                done = factor == 2.0 or value < values[order[-2]] or factor == -0.5
+                done = done or attempt == 2 or value < values[second_worst]
         if not done:
-            for k in order[1:]:
-                simplex[k] = (simplex[k] + simplex[order[0]]) / 2
-                values[k] = _cost(
-                    simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure
-                )[0]
-    k = np.argmin(values[:corners])
-    return simplex[k, 0], simplex[k, 1]
-
-
-@numba.njit(cache=True, nogil=True)
-def _information(
-    n: int, coefficient: float, alpha: float, noise: float, exposure: float, axes: int
-) -> Array:
-    lag = np.arange(n + 1.0)
-    shape = _shape(lag, alpha, exposure)
-    high, low = _shape(lag, alpha + _STEP, exposure), _shape(lag, alpha - _STEP, exposure)
-    parts = np.zeros((4, n + 1))
-    parts[0] = 2 * coefficient * shape
-    parts[1] = coefficient * (high - low) / _STEP
-    parts[2] = 2.0
-    parts[3] = parts[0] + 2 * noise
-    parts[:, 0] = 0.0
-    matrices = np.empty((4, n, n))
-    for q in range(4):
-        for i in range(n):
-            for j in range(n):
-                k = abs(i - j)
-                matrices[q, i, j] = (
-                    parts[q, k + 1] + parts[q, abs(k - 1)] - 2 * parts[q, k]
-                ) / 2
-    solved = np.empty((3, n, n))
-    for q in range(3):
-        solved[q] = np.linalg.solve(matrices[3], matrices[q])
-    result = np.empty((3, 3))
-    for a in range(3):
-        for b in range(3):
-            result[a, b] = axes * (solved[a] * solved[b].T).sum() / 2
-    return result
-
-
-@numba.njit(cache=True, nogil=True)
-def fisher_information(
-    n: int,
-    coefficient: float,
-    alpha: float,
-    noise: float,
-    exposure: float,
-    axes: int,
-    exact: int,
-) -> Array:
-    """Fisher information of ``n`` displacements on (log K, alpha, noise variance).
-
-    Half the trace of products of S^-1 dS; computed for ``exact`` displacements at most and
-    continued with the slope of its second half, as information grows linearly in the end.
-    """
-    if n <= exact:
-        return _information(n, coefficient, alpha, noise, exposure, axes)
-    half = exact // 2
-    far = _information(exact, coefficient, alpha, noise, exposure, axes)
-    near = _information(half, coefficient, alpha, noise, exposure, axes)
-    return far + (far - near) * ((n - exact) / (exact - half))
+            for k in range(corners):
+                if k != top:
+                    for q in range(2):
+                        simplex[k, q] = (simplex[k, q] + simplex[top, q]) / 2
+                    values[k] = _cost(
+                        simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure
+                    )[0]
+    top = 0
+    for k in range(1, corners):
+        top = k if values[k] < values[top] else top
+    return simplex[top, 0], simplex[top, 1]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -297,25 +252,26 @@ def fit_tracks(
     known_noise: float,
     exposure: float,
     values: Array,
-    errors: Array,
 ) -> None:
-    """Fit every track; ``values`` and ``errors`` (tracks, 3) receive K, alpha and noise variance.
+    """Fit every track; ``values`` (tracks, 4) receives K, alpha, noise variance, log likelihood.
 
-    ``known_alpha`` and ``known_noise`` (a variance) are negative where they are to be fitted. A
-    fourth column of ``values`` receives the log likelihood.
+    ``known_alpha`` and ``known_noise`` (a variance) are negative where they are to be fitted.
     """
     axes = position.shape[1]
-    unknown = np.array([True, known_alpha < 0, known_noise < 0])
+    unknown = 1 + (known_alpha < 0) + (known_noise < 0)
     for t in range(starts.size):
         rows = slice(starts[t], stops[t])
         frames = frame[rows]
         n = frames.size - 1
         values[t] = np.nan
-        errors[t] = np.nan
-        if n * axes < unknown.sum() + 1 or n < 2:
+        if n * axes < unknown + 1 or n < 2:
             continue
         steps = position[starts[t] + 1 : stops[t]] - position[starts[t] : stops[t] - 1]
-        if not np.abs(steps).max() > 0:
+        moved = False
+        for i in range(n):
+            for a in range(axes):
+                moved |= steps[i, a] != 0
+        if not moved:
             continue
         alpha, second = _minimise(steps, frames, known_alpha, known_noise, exposure)
         cost, scale = _cost(alpha, second, known_noise, steps, frames, exposure)
@@ -325,14 +281,3 @@ def fit_tracks(
             coefficient, noise = scale * (1 - second), scale * second
         values[t, 0], values[t, 1], values[t, 2] = coefficient, alpha, noise
         values[t, 3] = -axes * (cost + n * math.log(2 * math.pi) / 2)
-        information = fisher_information(
-            n, coefficient, alpha, noise, exposure, axes, _EXACT
-        )
-        which = np.flatnonzero(unknown)
-        reduced = np.empty((which.size, which.size))
-        for a in range(which.size):
-            for b in range(which.size):
-                reduced[a, b] = information[which[a], which[b]]
-        spread = np.linalg.pinv(reduced)
-        for a in range(which.size):
-            errors[t, which[a]] = math.sqrt(max(spread[a, a], 0.0))

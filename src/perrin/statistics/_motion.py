@@ -20,8 +20,8 @@ def blurred_power(lag: Array, alpha: float, exposure: float) -> Array:
         \frac{(t+E)^{\alpha+2} + |t-E|^{\alpha+2} - 2t^{\alpha+2} - 2E^{\alpha+2}}
              {E^2(\alpha+1)(\alpha+2)},
 
-    which is ``lag - E / 3`` for Brownian motion and 0 at lag 0 (Backlund, Joyner, Moerner 2015, Phys.
-    Rev. E 91, 062716). Also compiled as it stands.
+    which is ``lag - E / 3`` for Brownian motion and 0 at lag 0 (Backlund, Joyner, Moerner 2015,
+    Phys. Rev. E 91, 062716). Also compiled as it stands.
     """
     if exposure < 1e-3:
         return np.asarray(lag**alpha)
@@ -51,7 +51,7 @@ def step_covariance(frames: npt.NDArray[np.int64], structure: Array) -> Array:
 
 
 def michalet_lags(n_points: npt.ArrayLike, reduced_error: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    r"""Number of lags that makes an unweighted fit of a Brownian MSD most precise.
+    r"""Choose the number of lags that makes an unweighted fit of a Brownian MSD most precise.
 
     Parameters
     ----------
@@ -71,8 +71,6 @@ def michalet_lags(n_points: npt.ArrayLike, reduced_error: npt.ArrayLike) -> npt.
     limit = 0.8 + 0.564 * points
     with np.errstate(invalid="ignore"):
         free = 2 + 1.35 * error**0.6
-        best = np.where(
-            np.isfinite(free), limit * free / np.cbrt(free**3 + limit**3), limit
-        )
+        best = np.where(np.isfinite(free), limit * free / np.cbrt(free**3 + limit**3), limit)
     best = np.where(np.isnan(best), limit, best)
     return np.minimum(np.maximum(np.floor(best), 2), np.maximum(points - 1, 1)).astype(np.int64)

@@ -23,9 +23,9 @@ _BLOCK = 250_000  # values in a block of padded tracks: small enough for the cac
 class TrackMsd(NamedTuple):
     """Time-averaged MSDs of many tracks, one after the other.
 
-    Track ``particles[i]`` holds ``msd[bounds[i]:bounds[i + 1]]`` (px²), at the lags 1, 2, ... frames;
-    ``n_pairs`` says how many pairs of localizations each value is the mean of.
-    ``msd`` is NaN where gaps leave no pair.
+    Track ``particles[i]`` holds ``msd[bounds[i]:bounds[i + 1]]`` (px²), at the lags 1, 2, ...
+    frames; ``n_pairs`` says how many pairs of localizations each value is the mean of. ``msd`` is
+    NaN where gaps leave no pair.
     """
 
     particles: Ints
@@ -81,13 +81,12 @@ def time_averaged_msd(
     .. math::
         \overline{\delta^2}(n) = \frac{1}{N_n}\sum_i |\mathbf r_{i+n}-\mathbf r_i|^2
 
-    over the N_n pairs of localizations that lie n frames apart, summed over axes. With the
-    mask m of frames in which the particle was seen, the sum is the correlation
-    :math:`m\star r^2 + r^2\star m - 2\,(mr)\star(mr)` and :math:`N_n = m\star m`, all by fast Fourier
-    transform: O(T log T) for all lags of a track of T frames, gaps treated exactly (without gaps:
-    Calandrini et al. 2011, Collection SFN 12, 201).
-    Positions are taken relative to the middle of the track's range, so that a relative error of 1e-12
-    remains.
+    over the N_n pairs of localizations that lie n frames apart, summed over axes. With the mask m
+    of frames in which the particle was seen, the sum is the correlation :math:`m\star r^2 +
+    r^2\star m - 2\,(mr)\star(mr)` and :math:`N_n = m\star m`, all by fast Fourier transform: O(T
+    log T) for all lags of a track of T frames, gaps treated exactly (without gaps: Calandrini et
+    al. 2011, Collection SFN 12, 201). Positions are taken relative to the middle of the track's
+    range, so that a relative error of 1e-12 remains.
     """
     arrays = arrays_of(tracks)
     spans = arrays.spans
@@ -189,8 +188,8 @@ def ensemble_msd(tracks: pd.DataFrame, max_lag: int | None = None) -> pd.DataFra
 
     Notes
     -----
-    :math:`\langle|\mathbf r(t_0+t)-\mathbf r(t_0)|^2\rangle`, which for non-ergodic motion (CTRW, ATTM)
-    differs from the time average; the standard error is the standard deviation over tracks by
+    :math:`\langle|\mathbf r(t_0+t)-\mathbf r(t_0)|^2\rangle`, which for non-ergodic motion (CTRW,
+    ATTM) differs from the time average; the standard error is the standard deviation over tracks by
     the square root of their number.
     """
     arrays = arrays_of(tracks)

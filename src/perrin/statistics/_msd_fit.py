@@ -63,18 +63,17 @@ def msd_covariance(
 
     Notes
     -----
-    For Gaussian motion with stationary displacements the fourth moments follow from the
-    second (Isserlis), so the sum over all pairs of overlapping displacements is exact, for any length,
-    alpha, noise and blur. For Brownian motion without noise the variance is that of Qian, Sheetz, Elson
-    (1991), Biophys. J. 60, 910; with noise the covariance is that of Michalet (2010), Phys. Rev. E
-    82, 041914.
+    For Gaussian motion with stationary displacements the fourth moments follow from the second
+    (Isserlis), so the sum over all pairs of overlapping displacements is exact, for any length,
+    alpha, noise and blur. For Brownian motion without noise the variance is that of Qian, Sheetz,
+    Elson (1991), Biophys. J. 60, 910; with noise the covariance is that of Michalet (2010), Phys.
+    Rev. E 82, 041914.
     """
     from perrin.statistics._msd_kernels import lag_covariance
 
     if not 1 <= n_lags < n_points:
         raise InputError(
-            f"{n_lags} lags were asked for in a track of {n_points} points; it has "
-            f"{n_points - 1}."
+            f"{n_lags} lags were asked for in a track of {n_points} points; it has {n_points - 1}."
         )
     structure = structure_function(n_points, alpha, coefficient, noise, check_exposure(exposure))
     return np.asarray(lag_covariance(structure, n_points, n_lags, n_axes))
@@ -99,8 +98,8 @@ def fit_msd(
     alpha
         The anomalous exponent if it is known (1 for Brownian motion); fitted if not given.
     noise
-        Localization error per axis in px if it is known; 0 fits without noise correction; fitted if not
-        given.
+        Localization error per axis in px if it is known; 0 fits without noise correction; fitted if
+        not given.
     n_lags
         Number of lags to fit; chosen for each track by the rule below if not given.
     method
@@ -116,8 +115,8 @@ def fit_msd(
     -------
     pandas.DataFrame
         One row per particle: ``particle``, ``n_points``, ``n_lags``, ``alpha``, ``alpha_se``,
-        ``coefficient`` and ``coefficient_se`` (K, px²/frame^alpha), ``noise`` (px). Standard
-        errors are NaN for what was not fitted; everything is NaN where a track has fewer lags than there
+        ``coefficient`` and ``coefficient_se`` (K, px²/frame^alpha), ``noise`` (px). Standard errors
+        are NaN for what was not fitted; everything is NaN where a track has fewer lags than there
         are unknowns.
 
     Raises
@@ -128,18 +127,19 @@ def fit_msd(
     Notes
     -----
     The model, summed over d axes, is :math:`d\,(2K\,g_\alpha(t) + 2\sigma^2)`, g being
-    :math:`t^\alpha` with motion blur (:func:`perrin.statistics.blurred_power`). The fit is iterated, with the
-    covariance of :func:`msd_covariance` at the current parameters; with gaps it is
-    scaled by the numbers of pairs.
+    :math:`t^\alpha` with motion blur (:func:`perrin.statistics.blurred_power`). The fit is
+    iterated, with the covariance of :func:`msd_covariance` at the current parameters; with gaps it
+    is scaled by the numbers of pairs.
 
     *Number of lags*: with alpha given, Michalet's optimum for the slope
-    (:func:`perrin.statistics.michalet_lags`) at the reduced noise that the covariance-based estimator finds in the
-    track. With alpha fitted, that or 10, whichever is more, but at most a third of the track's
-    displacements (or as many as there are unknowns and one more, if that is more).
+    (:func:`perrin.statistics.michalet_lags`) at the reduced noise that the covariance-based
+    estimator finds in the track. With alpha fitted, that or 10, whichever is more, but at most a
+    third of the track's displacements (or as many as there are unknowns and one more, if that is
+    more).
 
     MSD fits are offered because they are what people know. For Brownian motion
-    :func:`perrin.statistics.estimate_diffusivity`, and for alpha :func:`perrin.statistics.fit_fbm`, are at least
-    as precise: see ``benchmarks/statistics.py``.
+    :func:`perrin.statistics.estimate_diffusivity`, and for alpha :func:`perrin.statistics.fit_fbm`,
+    are at least as precise: see ``benchmarks/statistics.py``.
     """
     from perrin.statistics._msd_kernels import fit_curves
 
@@ -223,7 +223,9 @@ def _before_empty(
     return result
 
 
-def _moves(msd: Array, bounds: npt.NDArray[np.int64], lags: npt.NDArray[np.int64]) -> Array:
+def _moves(
+    msd: Array, bounds: npt.NDArray[np.int64], lags: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
     moving = np.zeros(lags.size, np.bool_)
     has = lags > 0
     moving[has] = msd[bounds[:-1][has]] > 0

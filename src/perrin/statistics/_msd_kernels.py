@@ -23,9 +23,9 @@ _shape = numba.njit(cache=True, nogil=True)(_motion.blurred_power)
 def lag_covariance(structure: Array, n_points: int, n_lags: int, n_axes: int) -> Array:
     """Covariance between the time-averaged MSDs at lags 1 to ``n_lags`` of one track.
 
-    ``structure`` is the MSD along one axis at lags 0 to ``n_points - 1``. Displacements i and j over
-    n and m frames have the covariance c = (M(k+m) + M(k-n) - M(k) - M(k+m-n)) / 2, k = j - i, so
-    that, being Gaussian, their squares have 2 c², and the means 2 sum(c²) / (N_n N_m).
+    ``structure`` is the MSD along one axis at lags 0 to ``n_points - 1``. Displacements i and j
+    over n and m frames have the covariance c = (M(k+m) + M(k-n) - M(k) - M(k+m-n)) / 2, k = j - i,
+    so that, being Gaussian, their squares have 2 c², and the means 2 sum(c²) / (N_n N_m).
     """
     result = np.zeros((n_lags, n_lags))
     for n in range(1, n_lags + 1):
@@ -49,7 +49,8 @@ def lag_covariance(structure: Array, n_points: int, n_lags: int, n_axes: int) ->
 
 @numba.njit(cache=True, nogil=True)
 def _model(lag: Array, theta: Array, exposure: float, n_axes: int) -> Array:
-    return n_axes * (2 * np.exp(theta[0]) * _shape(lag, theta[1], exposure) + 2 * theta[2])
+    curve: Array = n_axes * (2 * np.exp(theta[0]) * _shape(lag, theta[1], exposure) + 2 * theta[2])
+    return curve
 
 
 @numba.njit(cache=True, nogil=True)
