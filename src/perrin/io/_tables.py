@@ -28,6 +28,12 @@ __all__ = [
 _TEXT = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
 _CALIBRATION_COLUMNS = ("pixel_size", "frame_interval", "z_step", "exposure")
+# From 3.1 on, pandas reads every digit without being asked, and warns if it is.
+_EXACT: dict[str, Any] = (
+    {}
+    if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    else {"float_precision": "round_trip"}
+)
 _STANDARD = ("particle", "frame", "z", "y", "x")
 
 
@@ -226,8 +232,8 @@ def _read_text(path: Path) -> pd.DataFrame:
         # European spreadsheets separate with semicolons because the comma is their decimal point.
         decimal="," if separator == ";" and "," in second else ".",
         encoding="utf-8-sig",
-        float_precision="round_trip",
         low_memory=False,
+        **_EXACT,
     )
     table.columns = [str(name).strip() for name in table.columns]
     # The index that pandas writes unless told not to.

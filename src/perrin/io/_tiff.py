@@ -286,7 +286,7 @@ class _Pages:
         weakref.finalize(self, tiff.close)
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self._pages)
 
     def __getitem__(self, key: Any) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
