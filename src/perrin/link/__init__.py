@@ -1,5 +1,6 @@
 """From localizations to tracks; drift."""
 
+from perrin._callable import make_callable
 from perrin.link._drift import DriftCorrection, correct_drift, estimate_drift, remove_drift
 from perrin.link._link import Linker, NearestLinker, filter_by_length, link
 
@@ -13,3 +14,5 @@ __all__ = [
     "link",
     "remove_drift",
 ]
+
+make_callable(__name__, link)
