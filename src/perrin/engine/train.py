@@ -31,6 +31,7 @@ __all__ = ["Training", "train"]
 
 _AVERAGING = 0.999
 _BATCHES_PER_LOOK = 20
+_N_LOOKED_AT = 600
 
 
 class Training(Parameters):
@@ -165,6 +166,10 @@ class _Run:
         loss = nn.functional.cross_entropy(output.logits.flatten(1), cell)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        # A layer that only long tracks pass through has no gradient after a batch of short ones.
+        for p in self.network.parameters():
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
         if self.parameters.processes > 1:
             self._share_gradients()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -229,7 +234,8 @@ class _Run:
         }
         generator = torch.Generator().manual_seed(987_654_321)
         for dim in (1, 2, 3):
-            figures = score(self.averaged, theory(600, dim, generator=generator), self.device)
+            tracks = theory(_N_LOOKED_AT, dim, generator=generator)
+            figures = score(self.averaged, tracks, self.device)
             row[f"alpha_mae_{dim}d"] = round(figures.alpha_mae, 4)
             row[f"model_f1_{dim}d"] = round(figures.model_f1, 4)
         path = self.folder / "log.csv"
@@ -247,15 +253,10 @@ class _Run:
         return self.parameters.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * done))
 
     def _share_gradients(self) -> None:
-        # A layer that only long tracks pass through has no gradient after a batch of short ones.
-        for p in self.network.parameters():
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        gradients = [p.grad for p in self.network.parameters()]
-        flat = torch.cat([g.flatten() for g in gradients if g is not None])
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
-        flat /= self.parameters.processes
-        nn.utils.vector_to_parameters(flat, [g for g in gradients if g is not None])
+        nn.utils.vector_to_parameters(flat / self.parameters.processes, gradients)
 
 
 def _card(parameters: Training, about: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:

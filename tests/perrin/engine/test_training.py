@@ -1,0 +1,117 @@
+"""Training: batches, resuming, calibration, weights."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches
+from perrin.engine.network import Architecture, Network
+from perrin.engine.train import Training, train
+from perrin.engine.weights import (
+    load_card,
+    load_network,
+    load_tensors,
+    save_network,
+    save_tensors,
+)
+from perrin.errors import InputError
+from perrin.simulate.protocols import cell_weights
+
+SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2, hidden=16)
+
+
+def test_batches_hold_what_they_promise() -> None:
+    dims, lengths, gapped = set(), [], 0
+    for positions, seen, cell in itertools.islice(batches(3, n_points=4000), 60):
+        n, dim, n_points = positions.shape
+        assert torch.isfinite(positions).all()
+        assert SHORTEST <= n_points <= LONGEST
+        assert cell.shape == (n,)
+        assert (cell_weights("both").flatten()[cell] > 0).all()
+        if seen is not None:
+            gapped += 1
+            assert seen[:, [0, -1]].all()
+            assert (~seen).float().mean() < MOST_MISSING
+        dims.add(dim)
+        lengths.append(n_points)
+    assert dims == {1, 2, 3}
+    assert min(lengths) < 60
+    assert max(lengths) > 600
+    assert 0 < gapped < 30
+
+
+def test_the_same_seed_makes_the_same_batches() -> None:
+    for first, second in zip(
+        itertools.islice(batches(5, n_points=2000), 3),
+        itertools.islice(batches(5, n_points=2000), 3),
+        strict=True,
+    ):
+        assert torch.equal(first.positions, second.positions)
+        assert torch.equal(first.cell, second.cell)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Training:
+    # What is under test is the course of a training, not its figures.
+    monkeypatch.setattr("perrin.engine.data._POOL", 64)
+    monkeypatch.setattr("perrin.engine.train._BATCHES_PER_LOOK", 2)
+    monkeypatch.setattr("perrin.engine.train._N_LOOKED_AT", 20)
+    monkeypatch.setattr("perrin.engine.train.calibrate", lambda *_, **__: {"2D": "not measured"})
+    return Training(minutes=0.01, batch_points=1000, device="cpu", architecture=SMALL)
+
+
+def test_training_writes_weights_card_log_and_goes_on_where_it_stopped(
+    quick: Training, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+    path = train(quick, tmp_path, progress=lambda _what, done, _total: seen.append(done))
+    assert seen
+    network = load_network(path)
+    assert network.architecture == SMALL
+    card = load_card(path)
+    assert card["views"] > 0
+    assert card["training"]["seed"] == 1
+    _, before = load_tensors(tmp_path / "state.safetensors")
+
+    longer = quick.model_copy(update={"minutes": before["seconds"] / 60 + 0.005})
+    train(longer, tmp_path)
+    _, after = load_tensors(tmp_path / "state.safetensors")
+    assert after["step"] > before["step"]
+    assert after["seconds"] > before["seconds"]
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert int(rows[1]["views"]) > int(rows[0]["views"])
+
+
+def test_training_starts_afresh_when_told_to(quick: Training, tmp_path: Path) -> None:
+    save_tensors(tmp_path / "state.safetensors", {}, {"step": 9, "views": 9, "seconds": 1e9})
+    train(quick, tmp_path, resume=False)
+    _, about = load_tensors(tmp_path / "state.safetensors")
+    assert about["seconds"] < 1e9
+
+
+def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
+    network = Network(SMALL)
+    network.temperature[2] = 1.7
+    save_network(tmp_path / "w.safetensors", network, {"name": "a test"})
+    again = load_network(tmp_path / "w.safetensors")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+    assert load_card(tmp_path / "w.safetensors") == {"name": "a test"}
+
+
+def test_what_is_not_weights_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no weights at"):
+        load_network(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"something else entirely")
+    with pytest.raises(InputError, match="does not hold weights written by Perrin"):
+        load_network(tmp_path / "bad.safetensors")
+    save_tensors(tmp_path / "new.safetensors", {}, {"format": 99})
+    with pytest.raises(InputError, match="format 99"):
+        load_network(tmp_path / "new.safetensors")
