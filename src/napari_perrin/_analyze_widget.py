@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari.layers import Tracks
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
@@ -18,6 +18,9 @@ from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
 from perrin.pipeline import Recipe
 from perrin.results import save_results
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["AnalyzeWidget"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from napari.layers import Tracks
 
-from napari_perrin._calibration import METADATA_KEY, layer_geometry
+from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
 from napari_perrin._colors import UNKNOWN, colormap_for
 from napari_perrin._quantities import FLAGS, MODEL, PER_FRAME, PER_TRACK
 from perrin.analysis import Analysis
@@ -39,6 +39,7 @@ _OWN = (ROW, "particle", "track_id")
 # napari indexes tracks by their number: a few huge numbers would cost gigabytes.
 _LARGEST_SPARSE_NUMBER = 10_000_000
 _LONGEST_TAIL = 300
+_ANALYSIS = {*PER_TRACK, *FLAGS, *(feature for feature, _ in PER_FRAME.values())}
 
 
 def tracks_layer_data(
@@ -85,7 +86,13 @@ def tracks_layer_data(
     ).astype(np.float64)
     features = _features_of(tracks)
     span = int(np.ptp(data[:, 1])) + 1 if len(data) else 1
-    noted = {"calibration": calibration.model_dump(exclude_none=True), "axes": axes}
+    noted: dict[str, Any] = {
+        "calibration": calibration.model_dump(exclude_none=True),
+        "axes": axes,
+    }
+    if MODEL in features:
+        # A table that was analysed before: what was found is no part of the track table.
+        noted["analysis"] = tuple(name for name in features if name in _ANALYSIS)
     attributes = {
         "name": name,
         "features": features,
@@ -145,7 +152,11 @@ def table_of_layer(layer: Tracks) -> pd.DataFrame:
     for key in features:
         if key not in (*_OWN, *columns) and key not in analysed:
             columns[str(key)] = features[key].to_numpy()
-    return validate_tracks(pd.DataFrame(columns), source=f"The layer '{layer.name}'")
+    table = validate_tracks(pd.DataFrame(columns), source=f"The layer '{layer.name}'")
+    calibration = find_calibration(layer).calibration
+    if calibration != Calibration():
+        table.attrs["calibration"] = calibration
+    return table
 
 
 def export_table(layer: Tracks) -> pd.DataFrame:
@@ -250,7 +261,7 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
     for name in tracks.columns:
         if name in ("frame", *AXES, *features):
             continue
-        if name == MODEL and not pd.api.types.is_numeric_dtype(tracks[name].dtype):
+        if name == MODEL:
             features[MODEL] = _model_codes(tracks[name])
         elif pd.api.types.is_numeric_dtype(tracks[name].dtype):
             # Text cannot be coloured by, and napari's own menu would offer it all the same.

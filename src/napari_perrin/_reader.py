@@ -8,7 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from napari.utils.notifications import show_error
+
 from napari_perrin._layers import tracks_layer_data
+from perrin.errors import PerrinError
 
 __all__ = ["get_reader", "looks_like_tracks"]
 
@@ -52,7 +55,12 @@ def _read(path: str | Sequence[str]) -> list[LayerData]:
     from perrin.io import read_tracks
 
     paths = [path] if isinstance(path, str) else list(path)
-    return [tracks_layer_data(read_tracks(one), name=Path(one).stem) for one in paths]
+    try:
+        return [tracks_layer_data(read_tracks(one), name=Path(one).stem) for one in paths]
+    except PerrinError as error:
+        # All that napari itself says is that opening failed.
+        show_error(str(error))
+        raise
 
 
 def _header(head: bytes) -> set[str]:

@@ -1,0 +1,125 @@
+"""A small movie with known particles, and the real window."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+TIMEOUT = 60_000
+"""Milliseconds after which a test gives up waiting; nothing here takes a tenth of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, where no window can be opened."""
+    if sys.platform != "linux" or os.environ.get("DISPLAY"):
+        return
+    skip = pytest.mark.skip(reason="no display: run the tests under xvfb-run -a")
+    for item in items:
+        if "napari_perrin" in item.path.parts:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def paths() -> np.ndarray:
+    """Positions ``(frame, particle, (y, x))`` of Brownian particles that never meet."""
+    rng = np.random.default_rng(11)
+    start = np.stack(np.meshgrid([20, 48, 76], [20, 48, 76], indexing="ij"), -1).reshape(-1, 2)
+    steps = rng.normal(0, 0.5, (40, len(start), 2))
+    steps[0] = 0
+    return start + np.cumsum(steps, axis=0)
+
+
+@pytest.fixture(scope="session")
+def movie(paths: np.ndarray) -> np.ndarray:
+    """The particles of :func:`paths` as Gaussian spots with shot noise, ``(40, 96, 96)``."""
+    rng = np.random.default_rng(12)
+    y, x = np.mgrid[:96, :96]
+    frames = np.full((len(paths), 96, 96), 20.0)
+    for frame, positions in zip(frames, paths, strict=True):
+        for position in positions:
+            frame += 400 * np.exp(-((y - position[0]) ** 2 + (x - position[1]) ** 2) / (2 * 1.6**2))
+    return rng.poisson(frames).astype(np.uint16)
+
+
+@pytest.fixture
+def tracks(paths: np.ndarray) -> pd.DataFrame:
+    """The track table of :func:`paths`; the last particle is seen in five frames only."""
+    n_frames, n_particles = paths.shape[:2]
+    table = pd.DataFrame(
+        {
+            "particle": np.repeat(np.arange(n_particles), n_frames),
+            "frame": np.tile(np.arange(n_frames), n_particles),
+            "y": paths[:, :, 0].T.ravel(),
+            "x": paths[:, :, 1].T.ravel(),
+            "mass": np.arange(n_frames * n_particles, dtype=float),
+        }
+    )
+    return table[(table["particle"] < n_particles - 1) | (table["frame"] < 5)]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
+    """The real window, as plugins see it, with Perrin's plugin known to it."""
+    from npe2 import PluginManager
+
+    PluginManager.instance().discover()
+    return make_napari_viewer_proxy(show=True)
+
+
+@pytest.fixture
+def dock(viewer: Any) -> Callable[[str], Any]:
+    """Open one of Perrin's widgets the way the menu does."""
+
+    def open_widget(name: str) -> Any:
+        return viewer.window.add_plugin_dock_widget("napari-perrin", name)[1]
+
+    return open_widget
+
+
+@pytest.fixture
+def run(qtbot: Any) -> Callable[[Any], None]:
+    """Click a widget's run button and wait until its work has ended."""
+    from qtpy.QtCore import Qt
+
+    def click_and_wait(widget: Any) -> None:
+        with qtbot.waitSignal(widget.finished, timeout=TIMEOUT):
+            qtbot.mouseClick(widget.run_button, Qt.MouseButton.LeftButton)
+
+    return click_and_wait
+
+
+@pytest.fixture
+def choose(qtbot: Any) -> Callable[[Any, str], None]:
+    """Choose an entry of a combobox with the keyboard, as a user would."""
+    from qtpy.QtCore import Qt
+
+    def pick(box: Any, text: str) -> None:
+        index = box.findText(text)
+        assert index >= 0, [box.itemText(i) for i in range(box.count())]
+        box.setFocus()
+        while box.currentIndex() > index:
+            qtbot.keyClick(box, Qt.Key.Key_Up)
+        while box.currentIndex() < index:
+            qtbot.keyClick(box, Qt.Key.Key_Down)
+
+    return pick
+
+
+@pytest.fixture
+def notifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the notifications that the user is shown."""
+    from napari.utils.notifications import notification_manager
+
+    shown: list[str] = []
+
+    def collect(notification: Any) -> None:
+        shown.append(notification.message)
+
+    monkeypatch.setattr(notification_manager, "dispatch", collect)
+    return shown
