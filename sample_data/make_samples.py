@@ -80,7 +80,7 @@ def five_models() -> None:
         "LW": np.linspace(1.2, 1.7, each),
         "SBM": np.array([0.3, 0.5, 0.7, 1.4, 1.7]),
     }
-    tries = 1000
+    tries = 300
     generator = torch.Generator().manual_seed(21)
     model = torch.arange(len(MODELS)).repeat_interleave(each * tries)
     alpha = torch.tensor(np.concatenate([np.repeat(alphas[name], tries) for name in MODELS]))
