@@ -22,6 +22,7 @@ import perrin
 from perrin import Calibration, InputError, Recipe
 from perrin.cli import perrin_command
 from perrin.cli._options import SectionedCommand, add_options, changes_in
+from perrin.cli._shell import exit_code_of
 from perrin.parameters import Parameters, parameter
 
 FIND = ["--diameter", "7", "--search-range", "4"]
@@ -127,6 +128,90 @@ def test_samples_are_listed_and_copied(tmp_path: Path) -> None:
     assert copied.returncode == 0, copied.stderr
     assert perrin.read_movie(tmp_path / "sample.tif").n_frames > 1
     assert command("samples", name, "--out", tmp_path / "sample.tif").returncode == 1
+
+
+def test_simulated_movie_is_tracked_again(tmp_path: Path) -> None:
+    made = command(
+        "simulate", "--n-tracks", 5, "--n-points", 30, "--seed", 3, "--out", tmp_path / "truth.csv",
+        "--movie", tmp_path / "movie.tif", "--size", "72,96", "--photons", 2000,
+        "--pixel-size", 0.1, "--frame-interval", 0.02,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    truth = perrin.read_tracks(tmp_path / "truth.csv")
+    assert truth["particle"].nunique() == 5
+    assert set(truth["model"]) == {"FBM"}
+    movie = perrin.read_movie(tmp_path / "movie.tif")
+    assert movie.shape == (30, 72, 96)
+    for calibration in (movie.calibration, truth.attrs["calibration"]):
+        assert calibration.pixel_size == pytest.approx(0.1)
+        assert calibration.frame_interval == pytest.approx(0.02)
+    spots = perrin.localize(movie)
+    inside = truth.query("8 < y < 63 and 8 < x < 87")
+    nearest = [
+        np.hypot(*(spots.loc[spots["frame"] == frame, ["y", "x"]].to_numpy() - [y, x]).T).min()
+        for frame, y, x in inside[["frame", "y", "x"]].itertuples(index=False)
+    ]
+    assert np.median(nearest) < 0.3
+
+
+def test_simulated_tracks_follow_the_seed(tmp_path: Path) -> None:
+    def simulate(name: str, *arguments: str) -> str:
+        path = tmp_path / name
+        done = CliRunner().invoke(perrin_command, ["simulate", "--out", str(path), *arguments])
+        assert done.exit_code == 0, done.output
+        return path.read_text()
+
+    small = ("--model", "CTRW", "--alpha", "0.5", "--n-tracks", "3", "--n-points", "9")
+    assert simulate("a.csv", *small) == simulate("b.csv", *small)
+    assert simulate("c.csv", *small, "--seed", "1") != simulate("d.csv", *small)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--model", "CTRW", "--alpha", "1.5"], 1),
+        (["--movie", "m.tif", "--size", "12,-3"], 1),
+        (["--movie", "m.tif", "--noise", "1"], 2),
+        (["--n-tracks", "0"], 2),
+    ],
+)
+def test_simulations_that_cannot_be(arguments: list[str], code: int, tmp_path: Path) -> None:
+    out = tmp_path / "tracks.csv"
+    movie = ["--movie", str(tmp_path / "m.tif")] if "--movie" in arguments else []
+    full = ["simulate", "--out", str(out), *arguments, *movie]
+    assert exit_code_of(perrin_command, full) == code
+    assert names(tmp_path) == []
+
+
+def test_training_gets_its_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from perrin.cli import _engine
+
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        _engine, "train", lambda *given, **named: calls.append((*given, named["resume"]))
+    )
+    arguments = ["train", "-o", str(tmp_path), "--minutes", "2.5", "--width", "32", "--restart"]
+    assert CliRunner().invoke(perrin_command, arguments).exit_code == 0
+    ((parameters, folder, resume),) = calls
+    assert isinstance(parameters, _engine.Training)
+    assert (parameters.minutes, parameters.architecture.width) == (2.5, 32)
+    assert (folder, resume) == (tmp_path, False)
+
+
+def test_benchmark_prints_and_writes_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perrin.engine import benchmark
+
+    def andi1(n_tracks: int, **_: object) -> pd.DataFrame:
+        return pd.DataFrame({"protocol": ["theory-v1"], "n_tracks": [n_tracks]})
+
+    monkeypatch.setattr(benchmark, "andi1", andi1)
+    arguments = ["benchmark", "andi1", "--tracks", "7", "-o", str(tmp_path / "table.csv")]
+    done = CliRunner().invoke(perrin_command, arguments)
+    assert done.exit_code == 0, done.output
+    assert "theory-v1" in done.output
+    assert pd.read_csv(tmp_path / "table.csv")["n_tracks"].tolist() == [7]
 
 
 # How it ends

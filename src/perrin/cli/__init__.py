@@ -5,6 +5,7 @@ Nothing that computes is imported before it is needed, so that ``perrin --help``
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -85,4 +86,6 @@ def perrin_command() -> None:
 
 def main() -> None:
     """Run the command line and end the program with its exit code."""
+    # A batch system that ends a job says SIGTERM; temporary files are then removed as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(exit_code_of(perrin_command))

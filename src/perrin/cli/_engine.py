@@ -62,6 +62,12 @@ def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
     metavar="N",
     help="Number of tracks to measure on.",
 )
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Weights that `perrin train` wrote; the bundled ones if not given.",
+)
 @click.option("--seed", default=0, show_default=True, metavar="N", help="Seed of the tracks.")
 @click.option(
     "--out",
@@ -73,13 +79,19 @@ def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
 @device_option
 @quiet_option
 def benchmark_command(
-    name: str, tracks: int, seed: int, out: Path | None, device: str, quiet: bool
+    name: str,
+    tracks: int,
+    weights: Path | None,
+    seed: int,
+    out: Path | None,
+    device: str,
+    quiet: bool,
 ) -> None:
-    """Measure the bundled engine on the benchmark NAME and print the table.
+    """Measure the engine on the benchmark NAME and print the table.
 
     \b
-    andi1   AnDi challenge 1 (tracks simulated afresh by its rules): error of alpha, and F1
-            score of the model, in 1D, 2D and 3D
+    andi1   AnDi challenge 1, on tracks simulated afresh by its rules: error of alpha and
+            F1 score of the model in 1D, 2D and 3D, beside the best published figures
 
     \b
     Example:
@@ -89,7 +101,7 @@ def benchmark_command(
 
     measure = getattr(benchmark, name)
     with progress_bars(quiet=quiet) as progress:
-        table = measure(n_tracks=tracks, device=device, seed=seed, progress=progress)
+        table = measure(tracks, device=device, seed=seed, weights=weights, progress=progress)
     if out is not None:
         write_table(table, out)
-    click.echo(table.to_string(index=False))
+    click.echo(table.to_string(index=False, na_rep="–"))

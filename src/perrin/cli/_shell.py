@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,10 +97,8 @@ def exit_code_of(command: click.Command, arguments: list[str] | None = None) -> 
     """Run a command and say with which code the program ends.
 
     0 for success, 1 for an error that Perrin expects (the message on standard error), 2 for a
-    command that was not understood, 130 after Ctrl-C, 143 when told to terminate.
+    command that was not understood, 130 after Ctrl-C.
     """
-    # A batch system that ends a job says SIGTERM; temporary files are then removed as after Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         code = command.main(arguments, prog_name="perrin", standalone_mode=False)
     except click.ClickException as error:
