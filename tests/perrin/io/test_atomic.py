@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 from pathlib import Path
 
 import pandas as pd
@@ -108,6 +107,7 @@ def test_a_disk_that_fills_up_while_flushing(
 
 def test_a_real_limit_on_file_size(tmp_path: Path) -> None:
     """Not simulated: the kernel refuses to let the file grow beyond 64 kB, in mid-table."""
+    resource = pytest.importorskip("resource", reason="limits on file size are POSIX")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
     try:
@@ -126,6 +126,24 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
             write_table(pd.DataFrame({"a": [1]}), tmp_path / "a.csv")
     finally:
         tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_folder_that_refuses_new_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
+) -> None:
+    """The same for root, to whom no permission is denied."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    if existing:
+        (tmp_path / "a.csv").write_text("old")
+    before = contents(tmp_path)
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(OutputError, match=r"a\.csv cannot be written: you may not write there"):
+        write_table(pd.DataFrame({"a": [1]}), tmp_path / "a.csv", overwrite=True)
+    assert contents(tmp_path) == before
 
 
 def test_a_missing_folder_and_a_file_as_folder(tmp_path: Path) -> None:
