@@ -9,7 +9,7 @@ from perrin import load_sample, run
 from perrin.figures import overview
 from perrin.summary import describe
 
-SAMPLE = "free_beads"
+SAMPLE = "five_models"
 FOLDER = Path("demo_output")
 
 

@@ -232,7 +232,8 @@ def test_values_left_alone_give_way_to_the_file() -> None:
 def test_beads_in_water(shared_data: Path) -> None:
     """1 µm spheres at room temperature: D by Stokes–Einstein is 0.43 to 0.45 µm²/s, alpha is 1."""
     recipe = Recipe(
-        detector=TrackpyDetector(diameter=11, invert=True), linker=NearestLinker(min_length=20)
+        detector=TrackpyDetector(diameter=17, noise_size=1.5, invert=True),
+        linker=NearestLinker(search_range=7, memory=2, min_length=20),
     )
     result = perrin.run(perrin.read_movie(shared_data / "bulk_water.tif"), recipe, device="cpu")
     table = result.analysis.per_track

@@ -1,0 +1,82 @@
+"""Make docs/images/window.png: the window after a sample has been tracked and analysed.
+
+Needs a display; without one: ``xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshot.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QApplication
+
+SAMPLE = "five_models"
+SIZE = (1600, 1000)
+TIMEOUT_MS = 300_000
+SETTLE_MS = 500
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "window.png"
+
+
+def run(widget: Any) -> None:
+    """Click a widget's run button and wait until its work has ended."""
+    loop = QEventLoop()
+    widget.finished.connect(loop.quit)
+    QTimer.singleShot(TIMEOUT_MS, loop.quit)
+    widget.run_button.click()
+    loop.exec()
+    if widget.is_running:
+        sys.exit(f"'{widget.run_button.text()}' did not end within {TIMEOUT_MS // 1000} s.")
+
+
+def settle() -> None:
+    """Let the window lay itself out and draw."""
+    loop = QEventLoop()
+    QTimer.singleShot(SETTLE_MS, loop.quit)
+    loop.exec()
+    QApplication.processEvents()
+
+
+def main() -> None:
+    """Open the window, do what a user would, and save the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
+    picture: Path = parser.parse_args().picture
+
+    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
+    movie.contrast_limits = [float(edge) for edge in _contrast(movie.data)]
+    viewer.scale_bar.visible = True
+
+    track = viewer.window.add_plugin_dock_widget("napari-perrin", "Track particles")[1]
+    run(track)
+    # The whole window is to be seen at once: fold what has been set.
+    for part in track.recipe_form.parts.values():
+        part.parent().button.setChecked(False)
+    analyze = viewer.window.add_plugin_dock_widget("napari-perrin", "Analyze tracks")[1]
+    run(analyze)
+    tracks = viewer.layers[-1]
+    tracks.tail_width = 3
+    viewer.dims.set_current_step(0, movie.data.shape[0] - 1)
+    settle()
+    viewer.reset_view(margin=0.02)
+    analyze.make_room()
+    settle()
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    viewer.close()
+
+
+def _contrast(frames: Any) -> tuple[float, float]:
+    import numpy as np
+
+    low, high = np.percentile(frames[:: max(1, len(frames) // 10)], (1, 99.8))
+    return float(low), float(high) * 1.5
+
+
+if __name__ == "__main__":
+    main()
