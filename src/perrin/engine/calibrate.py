@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from perrin.device import autocast
-from perrin.engine.data import LONGEST, batches
+from perrin.engine.data import batches
 from perrin.engine.network import LENGTH_CLASSES, Network, length_class
 from perrin.engine.score import score
 from perrin.simulate.protocols import theory
@@ -69,7 +69,9 @@ def calibrate(
     generator = torch.Generator(device).manual_seed(_SEED - 1 - seed)
     figures: dict[str, Any] = {"protocol": "theory-v1, 10 to 999 points, 2000 tracks per dimension"}
     for dim in (1, 2, 3):
-        result = score(network, theory(2000, dim, longest=LONGEST, generator=generator), device)
+        result = score(network, theory(2000, dim, generator=generator), device)
+        spread = score(network, theory(2000, dim, spread=True, generator=generator), device)
+        result = result._replace(coverage=spread.coverage)
         figures[f"{dim}D"] = {name: round(value, 4) for name, value in result._asdict().items()}
     return figures
 

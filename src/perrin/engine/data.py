@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from perrin.engine.features import fill_gaps
-from perrin.models import MODELS
-from perrin.simulate.models import ALPHA_RANGE, simulate_displacements
+from perrin.simulate.models import simulate_displacements
 from perrin.simulate.protocols import (
     ALPHAS,
     N_POINTS,
@@ -19,6 +18,7 @@ from perrin.simulate.protocols import (
     draw_cells,
     normalised,
     observe,
+    spread_exponents,
 )
 
 __all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches"]
@@ -70,7 +70,9 @@ class _Pool:
         g = self.generator
         model, alpha = draw_cells(_POOL, "both", g)
         bin_ = (alpha / ALPHAS[0]).round().long() - 1
-        steps = simulate_displacements(model, _jittered(model, alpha, g), N_POINTS, self.dim, g)
+        steps = simulate_displacements(
+            model, spread_exponents(model, alpha, g), N_POINTS, self.dim, g
+        )
         self.steps = normalised(steps)
         self.cell = model * ALPHAS.numel() + bin_
         self.left = _POOL * _VIEWS
@@ -126,15 +128,3 @@ def _noise(n: int, dim: int, coin: torch.Generator) -> Tensor:
     noise = torch.where(torch.rand(n, 1, generator=coin) < 0.3, anywhere, levels)
     same = torch.rand(n, 1, generator=coin) < 0.5
     return torch.where(same, noise[:, :1], noise)
-
-
-def _jittered(model: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
-    """Spread exponents over their bins; ballistic Lévy walks are a case of their own and stay."""
-    step = float(ALPHAS[0])
-    spread = alpha + step * (
-        torch.rand(alpha.shape, generator=generator, device=alpha.device) - 0.5
-    )
-    low, high = torch.tensor([ALPHA_RANGE[name] for name in MODELS], device=alpha.device)[model].T
-    spread = torch.minimum(torch.maximum(spread, low), high)
-    ballistic = (model == MODELS.index("LW")) & (alpha > 2 - step / 2)
-    return torch.where(ballistic, alpha, spread)

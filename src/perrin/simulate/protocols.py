@@ -91,6 +91,7 @@ def theory(
     noise_per: Literal["axis", "track"] = "axis",
     shortest: int = 10,
     longest: int = 999,
+    spread: bool = False,
     generator: torch.Generator,
 ) -> TheoryTracks:
     """Make tracks as the AnDi challenge made them.
@@ -112,11 +113,16 @@ def theory(
         scored), ``"track"`` once per track (*theory-v2*, ``andi-datasets`` 2).
     shortest, longest
         Range of lengths in points, both included; *short* tracks are 10 to 50.
+    spread
+        Whether exponents fill the steps of 0.05 around the challenge's values; only against such
+        can an interval's coverage be measured.
     generator
         Source of randomness, on the device where the tracks are wanted.
     """
     device = generator.device
     model, alpha = draw_cells(n_tracks, task, generator)
+    if spread:
+        alpha = spread_exponents(model, alpha, generator)
     steps = normalised(simulate_displacements(model, alpha, N_POINTS, dim, generator))
     n_draws = dim if noise_per == "axis" else 1
     levels = torch.tensor(NOISE_LEVELS, device=device)
@@ -126,6 +132,18 @@ def theory(
     lengths = torch.randint(shortest, longest + 1, (n_tracks,), generator=generator, device=device)
     positions = observe(steps[..., : longest - 1], noise, generator) * factor
     return TheoryTracks(positions, lengths, model, alpha, noise)
+
+
+def spread_exponents(model: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:
+    """Spread exponents over their bins; ballistic Lévy walks are a case of their own and stay."""
+    step = float(ALPHAS[0])
+    spread = alpha + step * (
+        torch.rand(alpha.shape, generator=generator, device=alpha.device) - 0.5
+    )
+    low, high = torch.tensor([ALPHA_RANGE[name] for name in MODELS], device=alpha.device)[model].T
+    spread = torch.minimum(torch.maximum(spread, low), high)
+    ballistic = (model == MODELS.index("LW")) & (alpha > 2 - step / 2)
+    return torch.where(ballistic, alpha, spread)
 
 
 def normalised(steps: Tensor) -> Tensor:
