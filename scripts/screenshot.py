@@ -50,7 +50,6 @@ def main() -> None:
     viewer.window.resize(*SIZE)
     (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
     movie.contrast_limits = [float(edge) for edge in _contrast(movie.data)]
-    viewer.scale_bar.visible = True
 
     track = viewer.window.add_plugin_dock_widget("napari-perrin", "Track particles")[1]
     run(track)

@@ -53,7 +53,7 @@ class AnalyzeWidget(StepWidget):
         super().__init__(
             napari_viewer,
             Tracks,
-            purpose="See how each track moves, how anomalous, how fast, and where that changes.",
+            purpose="See how each track moves, and where that changes.",
             action="Analyze tracks",
         )
         self.calibration_form = CalibrationForm()

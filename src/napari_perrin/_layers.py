@@ -16,8 +16,8 @@ from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
 from napari_perrin._colors import UNKNOWN, colormap_for
-from napari_perrin._quantities import FLAGS, MODEL, PER_FRAME, PER_TRACK
-from perrin.analysis import Analysis
+from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK
+from perrin.analysis import FLAGS, Analysis
 from perrin.models import MODELS
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
@@ -271,7 +271,7 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
 
 def _model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
     codes = {name: code for code, name in enumerate(MODELS)}
-    return names.map(codes).fillna(UNKNOWN).to_numpy(np.int64)
+    return np.asarray(names.map(codes).fillna(UNKNOWN), dtype=np.int64)
 
 
 def _model_names(codes: npt.NDArray[Any]) -> list[str]:

@@ -68,7 +68,7 @@ class ResultsView(QWidget):
         row.addRow(RowLabel("Colour by"), self.color_choice)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(10)
+        layout.setSpacing(8)
         layout.addLayout(row)
         layout.addWidget(self.legend)
         layout.addWidget(self._summary_box)

@@ -98,8 +98,8 @@ class StepWidget(QWidget):
         buttons.addWidget(self.cancel_button, 1)
         page = QWidget()
         layout = QVBoxLayout(page)
-        layout.setContentsMargins(10, 8, 10, 8)
-        layout.setSpacing(8)
+        layout.setContentsMargins(10, 6, 10, 6)
+        layout.setSpacing(6)
         layout.addWidget(about)
         layout.addWidget(self.inputs)
         layout.addLayout(buttons)
@@ -186,13 +186,18 @@ class StepWidget(QWidget):
         self.say(missing)
 
     def make_room(self) -> None:
-        """Give the dock the height that its content needs, where the window has it."""
+        """Share the window's height among Perrin's panels as their contents need it."""
         dock = self.parent()
         window = dock.parent() if isinstance(dock, QDockWidget) else None
-        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
-            title = dock.height() - self.height()
-            wanted = self.sizeHint().height() + title
-            window.resizeDocks([dock], [wanted], Qt.Orientation.Vertical)
+        if not isinstance(window, QMainWindow):
+            return
+        docks, heights = [], []
+        for panel in window.findChildren(StepWidget):
+            dock = panel.parent()
+            if panel.isVisible() and isinstance(dock, QDockWidget):
+                docks.append(dock)
+                heights.append(panel.sizeHint().height() + dock.height() - panel.height())
+        window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Make room for the content once it is laid out."""

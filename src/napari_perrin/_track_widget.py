@@ -71,7 +71,7 @@ class TrackWidget(StepWidget):
         super().__init__(
             napari_viewer,
             Image,
-            purpose="Find particles in every frame of a movie and link them to tracks.",
+            purpose="Find particles in a movie and link them to tracks.",
             action="Track particles",
         )
         self.calibration_form = CalibrationForm()

@@ -69,7 +69,7 @@ def test_a_layer_made_elsewhere_is_read_from_its_data() -> None:
 
 def test_times_that_are_no_frames_are_refused() -> None:
     layer = Tracks(np.array([[0, 0.5, 1, 1], [0, 1.5, 1, 1]]), name="odd")
-    with pytest.raises(InputError, match="'odd'.*whole numbers"):
+    with pytest.raises(InputError, match=r"'odd'.*whole numbers"):
         table_of_layer(layer)
 
 
