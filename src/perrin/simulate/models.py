@@ -148,13 +148,12 @@ def lw(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> Te
     times = _uniform((n, n_points), generator).pow_(-1 / exponent[:, None])
     duration = torch.where(times > n_points, n_points + 1.0, times).floor_()
     flight = _period_of_frame(duration, n_points)[:, 1:]
-    if dim == 1:
-        direction = (_uniform((n, 1, n_points), generator) < 0.5).float().mul_(2).sub_(1)
-    else:
-        direction = torch.nn.functional.normalize(_normal((n, dim, n_points), generator), dim=1)
+    direction = _directions(n, dim, int(flight.max()) + 1, generator)
     speed = 10 * _uniform((n, 1, 1), generator)
-    return direction.gather(2, flight[:, None].expand(-1, dim, -1)).mul_(speed)
+    return direction.mul_(speed).gather(2, flight[:, None].expand(-1, dim, -1))
 
+
+_PIECE = 128
 
 _SIMULATORS: dict[str, Callable[[Tensor, int, int, torch.Generator], Tensor]] = {
     "ATTM": attm,
@@ -204,7 +203,10 @@ def simulate_displacements(
         low, high = ALPHA_RANGE[name]
         if bool((exponents < low - 1e-6).any() or (exponents > high + 1e-6).any()):
             raise InputError(f"{name} is defined for alpha from {low:g} to {high:g} only.")
-        result[rows] = _SIMULATORS[name](exponents, n_points, dim, generator)
+        # Pieces that fit the processor's cache are done several times faster.
+        piece = _PIECE if generator.device.type == "cpu" else len(rows)
+        for some, exponent in zip(rows.split(piece), exponents.split(piece), strict=True):
+            result[some] = _SIMULATORS[name](exponent, n_points, dim, generator)
     return result
 
 
@@ -218,11 +220,22 @@ def _period_of_frame(duration: Tensor, n_frames: int) -> Tensor:
 
 def _isotropic_steps(n: int, dim: int, n_steps: int, generator: torch.Generator) -> Tensor:
     """Gaussian steps; in 3D a Gaussian length in a uniform direction, as the challenge has it."""
-    steps = _normal((n, dim, n_steps), generator)
     if dim == 3:
-        steps = torch.nn.functional.normalize(steps, dim=1)
-        steps.mul_(_normal((n, 1, n_steps), generator))
-    return steps
+        return _directions(n, dim, n_steps, generator).mul_(_normal((n, 1, n_steps), generator))
+    return _normal((n, dim, n_steps), generator)
+
+
+def _directions(n: int, dim: int, count: int, generator: torch.Generator) -> Tensor:
+    """Unit vectors in random directions, shape ``(n, dim, count)``."""
+    if dim == 1:
+        return (_uniform((n, 1, count), generator) < 0.5).float().mul_(2).sub_(1)
+    angle = _uniform((n, count), generator).mul_(2 * math.pi)
+    plane = torch.stack((angle.cos(), angle.sin()), 1)
+    if dim == 2:
+        return plane
+    # Archimedes: a point on the sphere has an even distribution of heights.
+    height = _uniform((n, 1, count), generator).mul_(2).sub_(1)
+    return torch.cat((plane.mul_((1 - height.square()).sqrt_()), height), 1)
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
