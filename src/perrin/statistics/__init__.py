@@ -4,10 +4,26 @@ Lengths are in pixels and times in frames throughout; ``Calibration`` converts.
 """
 
 from perrin.statistics._diffusivity import estimate_diffusivity
+from perrin.statistics._ergodicity import ageing, amplitude_scatter, ergodicity_breaking
 from perrin.statistics._fbm import cramer_rao, fit_fbm
 from perrin.statistics._motion import blurred_power, michalet_lags
 from perrin.statistics._msd import TrackMsd, ensemble_msd, time_averaged_msd, time_ensemble_msd
 from perrin.statistics._msd_fit import fit_msd, msd_covariance
+from perrin.statistics._population import (
+    StateArray,
+    StateArrayFit,
+    infer_state_array,
+    remaining_share,
+)
+from perrin.statistics._shape import (
+    confinement_radius,
+    first_passage,
+    moment_scaling_spectrum,
+    non_gaussian_parameter,
+    van_hove,
+    velocity_autocorrelation,
+)
+from perrin.statistics._states import StatesFit, fit_states
 from perrin.statistics._switches import (
     SWITCH_METHOD,
     SwitchDetection,
@@ -17,18 +33,33 @@ from perrin.statistics._switches import (
 
 __all__ = [
     "SWITCH_METHOD",
+    "StateArray",
+    "StateArrayFit",
+    "StatesFit",
     "SwitchDetection",
     "Switches",
     "TrackMsd",
+    "ageing",
+    "amplitude_scatter",
     "blurred_power",
+    "confinement_radius",
     "cramer_rao",
     "ensemble_msd",
+    "ergodicity_breaking",
     "estimate_diffusivity",
     "find_switches",
+    "first_passage",
     "fit_fbm",
     "fit_msd",
+    "fit_states",
+    "infer_state_array",
     "michalet_lags",
+    "moment_scaling_spectrum",
     "msd_covariance",
+    "non_gaussian_parameter",
+    "remaining_share",
     "time_averaged_msd",
     "time_ensemble_msd",
+    "van_hove",
+    "velocity_autocorrelation",
 ]

@@ -11,9 +11,20 @@ import pandas as pd
 from perrin.errors import InputError
 from perrin.tracks import TrackIndex, axes_of, index_tracks, validate_tracks
 
-__all__ = ["Steps", "TrackArrays", "arrays_of", "check_exposure", "steps_of", "sum_by_track"]
+__all__ = [
+    "Steps",
+    "TrackArrays",
+    "arrays_of",
+    "check_exposure",
+    "pairs_of",
+    "steps_of",
+    "sum_by_track",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+
+_NEARBY = 4
 
 
 class TrackArrays(NamedTuple):
@@ -99,6 +110,26 @@ def steps_of(arrays: TrackArrays) -> Steps:
     pair = np.zeros(owner.size, np.bool_)
     pair[:-1] = owner[1:] == owner[:-1]
     return Steps(delta, frames, owner, pair)
+
+
+def pairs_of(arrays: TrackArrays, lag: int) -> tuple[Ints, Ints]:
+    """Return the rows of all pairs of localizations of one track that lie ``lag`` frames apart."""
+    if lag < 1:
+        raise InputError(f"The lag is {lag}; it must be at least 1 frame.")
+    lengths = arrays.layout.lengths
+    track = np.repeat(np.arange(lengths.size), lengths)
+    key = track * (int(arrays.spans.max(initial=0)) + lag) + arrays.frame
+    key -= np.repeat(arrays.frame[arrays.layout.starts], lengths)
+    if lag <= _NEARBY:  # the partner is one of the next rows
+        first = [np.flatnonzero(key[shift:] == key[:-shift] + lag) for shift in range(1, lag + 1)]
+        second = np.concatenate([rows + shift for shift, rows in enumerate(first, start=1)])
+        rows = np.concatenate(first)
+        order = np.argsort(rows, kind="stable") if lag > 1 else slice(None)
+        return rows[order], second[order]
+    partner = np.searchsorted(key, key + lag)
+    partner[partner == key.size] = 0
+    rows = np.flatnonzero(key[partner] == key + lag) if key.size else partner
+    return rows, partner[rows]
 
 
 def sum_by_track(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.statistics._arrays import TrackArrays, arrays_of
+from perrin.statistics._arrays import TrackArrays, arrays_of, pairs_of
 from perrin.statistics._msd import TrackMsd, time_averaged_msd
 
 __all__ = ["ageing", "amplitude_scatter", "ergodicity_breaking"]
@@ -62,8 +62,9 @@ def ergodicity_breaking(
         \langle\overline{\delta^2}(\Delta,t)\rangle^2}{\langle\overline{\delta^2}(\Delta,t)\rangle^2}
 
     (He, Burov, Metzler, Barkai 2008, Phys. Rev. Lett. 101, 058101), the variance of the
-    time-averaged MSD over tracks with Bessel's correction. It is :math:`4\Delta/3t` for Brownian
-    motion in one dimension at small :math:`\Delta/t`, tends to 0 for fractional Brownian motion,
+    time-averaged MSD over tracks with Bessel's correction. For Brownian
+    motion in d dimensions it is :math:`2/dt` at lag 1 and :math:`4\Delta/3dt` at lags
+    :math:`1\ll\Delta\ll t`; tends to 0 for fractional Brownian motion,
     and to :math:`2\Gamma(1+\alpha)^2/\Gamma(1+2\alpha)-1` for a CTRW (0.570 at alpha 0.5). Time
     averages over all measurement times come from one running sum per track. With gaps, the pairs
     that exist are averaged.
@@ -196,21 +197,18 @@ def _times(times: npt.ArrayLike | None, longest: int, lag: int) -> Ints:
 def _running_averages(arrays: TrackArrays, lag: int, when: Ints, value: Array) -> None:
     """Time-averaged MSD of each track over its first ``when`` frames, NaN beyond its end."""
     lengths = arrays.layout.lengths
-    since = arrays.frame - np.repeat(arrays.frame[arrays.layout.starts], lengths)
-    track = np.repeat(np.arange(lengths.size), lengths)
-    # Two localizations that lie ``lag`` frames apart in one track: their keys differ by lag.
-    stride = int(since.max(initial=0)) + lag + 1
-    key = track * stride + since
-    partner = np.searchsorted(key, key + lag)
-    partner[partner == key.size] = 0
-    first = np.flatnonzero(key[partner] == key + lag)
-    moved = arrays.position[partner[first]] - arrays.position[first]
+    first, second = pairs_of(arrays, lag)
+    moved = arrays.position[second] - arrays.position[first]
     square = np.einsum("ij,ij->i", moved, moved)
-    end = key[partner[first]]  # when the pair is complete
+    # When each pair is complete, on one time axis for all tracks.
+    stride = int(arrays.spans.max(initial=0)) + int(when[-1]) + 1
+    offset = np.arange(lengths.size) * stride
+    since = arrays.frame - np.repeat(arrays.frame[arrays.layout.starts] - offset, lengths)
+    end = since[second]
     total = np.concatenate(([0.0], np.cumsum(square)))
-    begin = np.searchsorted(end, np.arange(lengths.size) * stride)
+    begin = np.searchsorted(end, offset)
     for column, time in enumerate(when):
-        upto = np.searchsorted(end, np.arange(lengths.size) * stride + time, side="right")
+        upto = np.searchsorted(end, offset + time, side="right")
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = (total[upto] - total[begin]) / (upto - begin)
         value[:, column] = np.where(arrays.spans - 1 >= time, mean, np.nan)

@@ -76,7 +76,7 @@ def msd_covariance(
             f"{n_lags} lags were asked for in a track of {n_points} points; it has {n_points - 1}."
         )
     structure = structure_function(n_points, alpha, coefficient, noise, check_exposure(exposure))
-    return np.asarray(lag_covariance(structure, n_points, n_lags, n_axes))
+    return np.asarray(lag_covariance(structure, n_points, n_lags, n_axes, np.zeros((0, 0, 0))))
 
 
 def fit_msd(
@@ -164,13 +164,22 @@ def fit_msd(
     if noise is not None:
         theta[:, 2] = noise**2
     errors = np.full((n_tracks, 3), np.nan)
-    pairs = single.n_pairs.astype(np.float64)
     for first in range(0, n_tracks, _BLOCK):
         block = slice(first, first + _BLOCK)
         fit_curves(
-            single.msd, pairs, single.bounds[:-1][block], lags[block], arrays.spans[block],
-            theta[block], unknown, method == "gls", exposure, arrays.n_axes, errors[block],
-        )  # fmt: skip
+            single.msd,
+            single.bounds[:-1][block],
+            lags[block],
+            arrays.frame,
+            arrays.layout.starts[block],
+            arrays.layout.stops[block],
+            theta[block],
+            unknown,
+            method == "gls",
+            exposure,
+            arrays.n_axes,
+            errors[block],
+        )
         if progress is not None:
             progress("Fitting MSDs", min(first + _BLOCK, n_tracks), n_tracks)
     coefficient = np.exp(theta[:, 0])

@@ -20,20 +20,29 @@ _shape = numba.njit(cache=True, nogil=True)(_motion.blurred_power)
 
 
 @numba.njit(cache=True, nogil=True)
-def lag_covariance(structure: Array, n_points: int, n_lags: int, n_axes: int) -> Array:
+def lag_covariance(
+    structure: Array, n_points: int, n_lags: int, n_axes: int, overlap: Array
+) -> Array:
     """Covariance between the time-averaged MSDs at lags 1 to ``n_lags`` of one track.
 
     ``structure`` is the MSD along one axis at lags 0 to ``n_points - 1``. Displacements i and j
     over n and m frames have the covariance c = (M(k+m) + M(k-n) - M(k) - M(k+m-n)) / 2, k = j - i,
-    so that, being Gaussian, their squares have 2 c², and the means 2 sum(c²) / (N_n N_m).
+    so that, being Gaussian, their squares have 2 c², and the means 2 sum(c²) / (N_n N_m). With gaps
+    ``overlap`` says which pairs exist (see :func:`_overlap`); it is empty without.
     """
     result = np.zeros((n_lags, n_lags))
     for n in range(1, n_lags + 1):
         for m in range(n, n_lags + 1):
             first, second = n_points - n, n_points - m
             total = 0.0
+            counted = 0.0
             for k in range(1 - first, second):
-                pairs = min(first - 1, second - 1 - k) - max(0, -k) + 1
+                pairs = min(first - 1, second - 1 - k) - max(0, -k) + 1.0
+                if overlap.size:
+                    pairs = overlap[n - 1, m - 1, k + n_points]
+                    if pairs == 0:
+                        continue
+                counted += pairs  # over all k this makes N_n N_m
                 c = (
                     structure[abs(k + m)]
                     + structure[abs(k - n)]
@@ -41,7 +50,7 @@ def lag_covariance(structure: Array, n_points: int, n_lags: int, n_axes: int) ->
                     - structure[abs(k + m - n)]
                 ) / 2
                 total += pairs * c * c
-            value = 2 * n_axes * total / (first * second)
+            value = 2 * n_axes * total / max(counted, 1.0)
             result[n - 1, m - 1] = value
             result[m - 1, n - 1] = value
     return result
@@ -54,16 +63,28 @@ def _model(lag: Array, theta: Array, exposure: float, n_axes: int) -> Array:
 
 
 @numba.njit(cache=True, nogil=True)
-def _covariance(theta: Array, pairs: Array, span: int, exposure: float, n_axes: int) -> Array:
-    p = pairs.size
+def _overlap(seen: Array, n_lags: int) -> Array:
+    """Count, for lags n, m and distance k, the i with all of i, i+n, i+k, i+k+m seen."""
+    span = seen.size
+    result = np.zeros((n_lags, n_lags, 2 * span))
+    for n in range(1, n_lags + 1):
+        for m in range(n, n_lags + 1):
+            for i in range(span - n):
+                if seen[i] and seen[i + n]:
+                    for j in range(span - m):
+                        if seen[j] and seen[j + m]:
+                            result[n - 1, m - 1, j - i + span] += 1
+    return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _covariance(
+    theta: Array, p: int, overlap: Array, span: int, exposure: float, n_axes: int
+) -> Array:
     lag = np.arange(0.0, span)
     structure = 2 * np.exp(theta[0]) * _shape(lag, theta[1], exposure) + 2 * theta[2]
     structure[0] = 0.0
-    covariance = lag_covariance(structure, span, p, n_axes)
-    for n in range(p):  # gaps leave fewer pairs, and larger variances in proportion
-        scale = np.sqrt((span - n - 1) / pairs[n])
-        covariance[n] *= scale
-        covariance[:, n] *= scale
+    covariance = lag_covariance(structure, span, p, n_axes, overlap)
     for n in range(p):
         covariance[n, n] *= 1 + 1e-9
     return covariance
@@ -89,7 +110,7 @@ def _jacobian(lag: Array, theta: Array, free: Ints, exposure: float, n_axes: int
 def _linearise(
     lag: Array,
     theta: Array,
-    pairs: Array,
+    overlap: Array,
     span: int,
     unknown: Ints,
     full: bool,
@@ -97,7 +118,7 @@ def _linearise(
     n_axes: int,
 ) -> tuple[Array, Array, Array]:
     """Jacobian J, J' W with the weights W, and the covariance of the MSD at ``theta``."""
-    covariance = _covariance(theta, pairs, span, exposure, n_axes)
+    covariance = _covariance(theta, lag.size, overlap, span, exposure, n_axes)
     jacobian = _jacobian(lag, theta, unknown, exposure, n_axes)
     weighted = np.empty((unknown.size, lag.size))
     if full:
@@ -111,7 +132,7 @@ def _linearise(
 @numba.njit(cache=True, nogil=True)
 def _fit_one(
     msd: Array,
-    pairs: Array,
+    overlap: Array,
     span: int,
     theta: Array,
     unknown: Ints,
@@ -123,7 +144,9 @@ def _fit_one(
     p = msd.size
     lag = np.arange(1.0, p + 1)
     for _ in range(_ROUNDS):
-        jacobian, weighted, _ = _linearise(lag, theta, pairs, span, unknown, full, exposure, n_axes)
+        jacobian, weighted, _ = _linearise(
+            lag, theta, overlap, span, unknown, full, exposure, n_axes
+        )
         residual = msd - _model(lag, theta, exposure, n_axes)
         normal = weighted @ jacobian
         gradient = weighted @ residual
@@ -152,7 +175,7 @@ def _fit_one(
         if largest < 1e-6:
             break
     jacobian, weighted, covariance = _linearise(
-        lag, theta, pairs, span, unknown, full, exposure, n_axes
+        lag, theta, overlap, span, unknown, full, exposure, n_axes
     )
     # Also with the noise at its bound its uncertainty counts: it might be above.
     bread = np.linalg.inv(weighted @ jacobian)
@@ -167,10 +190,11 @@ def _fit_one(
 @numba.njit(cache=True, nogil=True)
 def fit_curves(
     msd: Array,
-    pairs: Array,
     bounds: Ints,
     n_lags: Ints,
-    spans: Ints,
+    frame: Ints,
+    starts: Ints,
+    stops: Ints,
     theta: Array,
     unknown: Ints,
     full: bool,
@@ -180,6 +204,8 @@ def fit_curves(
 ) -> None:
     """Fit every track's MSD; ``theta`` (tracks, 3) is the start and becomes the result.
 
+    Track i holds ``msd[bounds[i]:]``, of which ``n_lags[i]`` are fitted, and was seen in
+    ``frame[starts[i]:stops[i]]``.
     Parameters are the logarithm of K, alpha and the noise variance; ``unknown`` lists those to
     be fitted, and ``errors`` (tracks, 3) receives their standard errors.
     """
@@ -189,6 +215,12 @@ def fit_curves(
             errors[i] = np.nan
             continue
         rows = slice(bounds[i], bounds[i] + n_lags[i])
-        errors[i] = _fit_one(
-            msd[rows], pairs[rows], spans[i], theta[i], unknown, full, exposure, n_axes
-        )
+        frames = frame[starts[i] : stops[i]] - frame[starts[i]]
+        span = frames[-1] + 1
+        overlap = np.zeros((0, 0, 0))
+        if frames.size < span:
+            seen = np.zeros(span)
+            for f in frames:
+                seen[f] = 1.0
+            overlap = _overlap(seen, n_lags[i])
+        errors[i] = _fit_one(msd[rows], overlap, span, theta[i], unknown, full, exposure, n_axes)

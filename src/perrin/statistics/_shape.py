@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.statistics._arrays import TrackArrays, arrays_of
+from perrin.statistics._arrays import TrackArrays, arrays_of, pairs_of
 from perrin.statistics._msd import time_averaged_msd
 
 __all__ = [
@@ -49,7 +49,7 @@ def van_hove(tracks: pd.DataFrame, lag: int = 1, bins: int | npt.ArrayLike = 50)
     moved = _displacements(arrays_of(tracks), lag)[0].ravel()
     if moved.size == 0:
         raise InputError(f"No two localizations of a track lie {lag} frames apart.")
-    count, edges = np.histogram(moved, bins=bins)  # type: ignore[arg-type]
+    count, edges = np.histogram(moved, bins=bins)
     width = np.diff(edges)
     centre = (edges[1:] + edges[:-1]) / 2
     variance = np.mean(moved**2)
@@ -147,9 +147,10 @@ def velocity_autocorrelation(
     """
     arrays = arrays_of(tracks)
     n_tracks = arrays.layout.particles.size
-    start, track, moved = _start_of_displacements(arrays, step)
-    stride = int(start.max(initial=0)) + max_lag + 1
-    key = track * stride + start
+    moved, track = _displacements(arrays, step)
+    key = arrays.frame[pairs_of(arrays, step)[0]]
+    key = key - key.min(initial=0)
+    key += track * (int(key.max(initial=0)) + max_lag + 1)
     rows = []
     norm = np.nan
     for lag in range(max_lag + 1):
@@ -271,9 +272,9 @@ def confinement_radius(tracks: pd.DataFrame, noise: float = 0.0) -> pd.DataFrame
     pandas.DataFrame
         One row per particle: ``particle``, ``n_points``, ``radius_of_gyration`` (px),
         ``radius`` (px; of the disk, ball or interval that would have this spread),
-        ``saturation``: the time-averaged MSD at a third of the track's duration over twice the
-        square radius of gyration; near 1 for a confined track, below it for a free one, for which
-        ``radius`` is only the size of what was seen.
+        ``saturation``: the time-averaged MSD at a tenth of the track's duration over twice the
+        square radius of gyration; near 1 for a confined track, 0.3 on average for Brownian motion,
+        for which ``radius`` is only the size of what was seen.
 
     Notes
     -----
@@ -294,7 +295,7 @@ def confinement_radius(tracks: pd.DataFrame, noise: float = 0.0) -> pd.DataFrame
         spread = np.where(lengths > 1, square / (lengths - 1), np.nan)
         spread = np.maximum(spread - arrays.n_axes * noise**2, 0)
     single = time_averaged_msd(tracks)
-    lag = np.maximum((arrays.spans - 1) // 3, 1)
+    lag = np.maximum((arrays.spans - 1) // 10, 1)
     has = np.diff(single.bounds) > 0
     plateau = np.full(lengths.size, np.nan)
     plateau[has] = single.msd[single.bounds[:-1][has] + lag[has] - 1]
@@ -311,22 +312,8 @@ def confinement_radius(tracks: pd.DataFrame, noise: float = 0.0) -> pd.DataFrame
     )
 
 
-def _start_of_displacements(arrays: TrackArrays, lag: int) -> tuple[Ints, Ints, Array]:
-    """Frame (from its track's first), track and displacement of all pairs ``lag`` frames apart."""
-    if lag < 1:
-        raise InputError(f"The lag is {lag}; it must be at least 1 frame.")
+def _displacements(arrays: TrackArrays, lag: int) -> tuple[Array, Ints]:
+    first, second = pairs_of(arrays, lag)
     lengths = arrays.layout.lengths
     track = np.repeat(np.arange(lengths.size), lengths)
-    since = arrays.frame - np.repeat(arrays.frame[arrays.layout.starts], lengths)
-    stride = int(since.max(initial=0)) + lag + 1
-    key = track * stride + since
-    partner = np.searchsorted(key, key + lag)
-    partner[partner == key.size] = 0
-    first = np.flatnonzero(key[partner] == key + lag) if key.size else partner
-    moved = arrays.position[partner[first]] - arrays.position[first]
-    return since[first], track[first], moved
-
-
-def _displacements(arrays: TrackArrays, lag: int) -> tuple[Array, Ints]:
-    _, track, moved = _start_of_displacements(arrays, lag)
-    return moved, track
+    return arrays.position[second] - arrays.position[first], track[first]
