@@ -1,6 +1,6 @@
 """Make docs/images/window.png: the window after a sample has been tracked and analysed.
 
-Needs a display; without one: ``xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshot.py``.
+Needs a display; without one: ``make screenshot``, or this script under ``xvfb-run``.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnalyzeWidget"]
 
+_FINDING = ("detector", "linker", "drift")
 _DEVICES = {
     "Best there is": "auto",
     "CPU": "cpu",
@@ -163,7 +164,11 @@ class AnalyzeWidget(StepWidget):
         try:
             paths = save_results(
                 folder,
-                recipe=record.recipe.to_yaml(),
+                # What was not done here is left out of the recipe.
+                recipe=record.recipe.to_yaml(
+                    comment=f"made in napari from {layer.name}",
+                    leave_out=_FINDING if record.movie is None else (),
+                ),
                 tracks=table_of_layer(layer),
                 analysis=record.analysis,
             )

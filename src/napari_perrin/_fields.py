@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpi
 
 from perrin.errors import InputError
 
-__all__ = ["Field", "make_field", "without_none"]
+__all__ = ["Field", "lowest", "make_field", "without_none"]
 
 _NOT_SET = "not set"
 _INT_LIMIT = 2**31 - 1
@@ -91,7 +91,9 @@ class _FloatBox(_NoWheel, QDoubleSpinBox):
 
 
 class _NumberField(Field):
-    def __init__(self, box: _IntBox | _FloatBox, info: FieldInfo, optional: bool) -> None:
+    def __init__(
+        self, box: _IntBox | _FloatBox, info: FieldInfo, optional: bool, step: int = 1
+    ) -> None:
         super().__init__(box)
         self._box, self._optional = box, optional
         limits = dict(_constraints(info))
@@ -104,11 +106,11 @@ class _NumberField(Field):
             high -= 1 if "lt" in limits else 0
         if optional:
             # The lowest position of the box stands for "not set".
-            low = low if "gt" in limits and not whole else low - 1
+            low = low if "gt" in limits and not whole else low - step
             box.setSpecialValueText(_NOT_SET)
         if isinstance(box, _IntBox):
             box.setRange(int(low), int(high))
-            box.setSingleStep(int(limits.get("multiple_of", _extra(info).get("step", 1))))
+            box.setSingleStep(int(limits.get("multiple_of", step)))
         else:
             box.setRange(float(low), float(high))
         box.valueChanged.connect(lambda _value: self.changed.emit())
@@ -194,8 +196,24 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def make_field(info: FieldInfo) -> Field:
-    """Return the input widget for one field of a parameter model."""
+def lowest(info: FieldInfo) -> int | None:
+    """Return the lowest whole number that a field allows, if it has one."""
+    limits = dict(_constraints(info))
+    if "ge" in limits:
+        return int(limits["ge"])
+    return int(limits["gt"]) + 1 if "gt" in limits else None
+
+
+def make_field(info: FieldInfo, *, step: int = 1) -> Field:
+    """Return the input widget for one field of a parameter model.
+
+    Parameters
+    ----------
+    info
+        The field.
+    step
+        By how much the buttons of a whole number change it.
+    """
     annotation, optional = without_none(info.annotation)
     field: Field
     if get_origin(annotation) is Literal:
@@ -203,7 +221,7 @@ def make_field(info: FieldInfo) -> Field:
     elif annotation is bool and not optional:
         field = _BoolField()
     elif annotation is int:
-        field = _NumberField(_IntBox(), info, optional)
+        field = _NumberField(_IntBox(), info, optional, step)
     elif annotation is float:
         field = _NumberField(_FloatBox(), info, optional)
     else:

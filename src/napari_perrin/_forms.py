@@ -8,7 +8,8 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from napari_perrin._fields import Field, _Choice, _extra, make_field, without_none
+from napari_perrin._fields import Field, _Choice, _extra, lowest, make_field, without_none
+from perrin.errors import InputError
 from perrin.parameters import Parameters
 
 __all__ = ["ParameterForm", "RowLabel", "Section", "form_layout"]
@@ -160,7 +161,7 @@ class ParameterForm(QWidget, Generic[P]):
             section.button.setToolTip(_tooltip(info))
             layout.addRow(section)
             return
-        field = make_field(info)
+        field = make_field(info, step=_step(self._model, name, info))
         field.changed.connect(self.changed)
         self.fields[name] = field
         unit = _extra(info).get("unit")
@@ -203,6 +204,22 @@ class _UnionForm(QWidget):
         for number, form in enumerate(self._forms):
             form.setVisible(number == index)
         self.changed.emit()
+
+
+def _step(model: type[Parameters], name: str, info: FieldInfo) -> int:
+    """Return 2 for whole numbers that must be odd (or even), so that no click leads to an error."""
+    if without_none(info.annotation)[0] is not int:
+        return 1
+    start = lowest(info) if info.default is None else info.default
+    if not isinstance(start, int):
+        return 1
+    for step in (1, 2):
+        try:
+            model.checked(**{name: start + step})
+        except InputError:
+            continue
+        return step
+    return 1
 
 
 def _models_in(annotation: Any) -> tuple[type[Parameters], ...]:

@@ -73,6 +73,16 @@ def viewer(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
+def model() -> Any:
+    """The viewer without its window, for what needs none."""
+    from napari.components import ViewerModel
+    from npe2 import PluginManager
+
+    PluginManager.instance().discover()
+    return ViewerModel()
+
+
+@pytest.fixture
 def dock(viewer: Any) -> Callable[[str], Any]:
     """Open one of Perrin's widgets the way the menu does."""
 

@@ -47,13 +47,13 @@ def test_metadata_fills_in_what_the_scale_leaves_open() -> None:
     assert origin == "From the layer's scale and the layer's metadata."
 
 
-def test_from_the_file_that_the_layer_was_opened_from(tmp_path: Path, viewer: Any) -> None:
+def test_from_the_file_that_the_layer_was_opened_from(tmp_path: Path, model: Any) -> None:
     path = tmp_path / "beads.tif"
     tifffile.imwrite(
         path, FRAMES, imagej=True, resolution=(4.0, 4.0),
         metadata={"axes": "TYX", "unit": "um", "finterval": 0.125},
     )  # fmt: skip
-    (layer,) = viewer.open(path)
+    (layer,) = model.open(path)
     calibration, origin = find_calibration(layer)
     assert calibration.pixel_size == pytest.approx(0.25)
     assert calibration.frame_interval == pytest.approx(0.125)

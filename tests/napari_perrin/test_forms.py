@@ -111,6 +111,16 @@ def test_a_value_that_is_not_allowed_gives_a_sentence_with_the_field(qtbot: Any)
         form.parameters()
 
 
+@pytest.mark.parametrize("name", ["diameter", "diameter_z"])
+def test_the_buttons_lead_from_one_allowed_value_to_the_next(qtbot: Any, name: str) -> None:
+    form = ParameterForm(TrackpyDetector)
+    qtbot.addWidget(form)
+    form.show()
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
+        qtbot.keyClick(form.fields[name].widget, key)
+        assert getattr(form.parameters(), name) % 2 == 1
+
+
 def test_typing_a_comma_for_the_decimal_point(qtbot: Any) -> None:
     form = ParameterForm(Calibration)
     qtbot.addWidget(form)

@@ -49,10 +49,10 @@ def csv(table: pd.DataFrame, tmp_path: Path) -> Path:
 
 
 def test_a_table_opens_as_tracks_with_its_calibration(
-    viewer: Any, csv: Path, table: pd.DataFrame
+    model: Any, csv: Path, table: pd.DataFrame
 ) -> None:
-    (layer,) = viewer.open(csv, plugin="napari-perrin")
-    assert layer == viewer.layers["walkers"]
+    (layer,) = model.open(csv, plugin="napari-perrin")
+    assert layer == model.layers["walkers"]
     assert isinstance(layer, Tracks)
     assert layer.scale.tolist() == [0.02, 0.16, 0.16]
     assert_frame_equal(table_of_layer(layer), table)
@@ -111,22 +111,22 @@ def test_trackmate_opens_by_drag_and_drop_without_a_question(
     assert isinstance(viewer.layers["export"].__wrapped__, Tracks)
 
 
-def test_trackmate_opens(viewer: Any, tmp_path: Path) -> None:
+def test_trackmate_opens(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "export.xml"
     path.write_text(TRACKMATE_EXPORT)
-    (layer,) = viewer.open(path, plugin="napari-perrin")
+    (layer,) = model.open(path, plugin="napari-perrin")
     np.testing.assert_allclose(layer.data[:, -2:], [[2.5, 1.5], [2.25, 1.75], [2.0, 2.0]])
 
 
-def test_a_table_named_otherwise_opens(viewer: Any, tmp_path: Path) -> None:
+def test_a_table_named_otherwise_opens(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "live.csv"
     path.write_text("y,x,frame,trajectory\n1.0,2.0,0,7\n1.5,2.5,1,7\n")
-    (layer,) = viewer.open(path, plugin="napari-perrin")
+    (layer,) = model.open(path, plugin="napari-perrin")
     assert layer.data.tolist() == [[7, 0, 1.0, 2.0], [7, 1, 1.5, 2.5]]
 
 
-def test_the_real_live_cell_table_opens(viewer: Any, shared_data: Path) -> None:
-    (layer,) = viewer.open(shared_data / "live_cell_tracks.csv", plugin="napari-perrin")
+def test_the_real_live_cell_table_opens(model: Any, shared_data: Path) -> None:
+    (layer,) = model.open(shared_data / "live_cell_tracks.csv", plugin="napari-perrin")
     assert len(np.unique(layer.data[:, 0])) == 2387
     assert np.bincount(layer.data[:, 0].astype(int)).max() == 105
 
@@ -162,20 +162,20 @@ def test_other_tables_are_left_to_others(tmp_path: Path, name: str, text: str) -
 
 
 def test_a_track_table_that_is_broken_says_what_is_wrong(
-    viewer: Any, tmp_path: Path, notifications: list[str]
+    model: Any, tmp_path: Path, notifications: list[str]
 ) -> None:
     path = tmp_path / "broken.csv"
     path.write_text("particle,y,x\n0,1.0,2.0\n")
     with pytest.raises(InputError, match=r"broken\.csv lacks the column 'frame'") as error:
-        viewer.open(path, plugin="napari-perrin")
-    assert len(viewer.layers) == 0
+        model.open(path, plugin="napari-perrin")
+    assert len(model.layers) == 0
     assert notifications == [str(error.value)]
 
 
 def test_a_saved_layer_reads_back_the_same(
-    viewer: Any, csv: Path, table: pd.DataFrame, tmp_path: Path
+    model: Any, csv: Path, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    (layer,) = viewer.open(csv, plugin="napari-perrin")
+    (layer,) = model.open(csv, plugin="napari-perrin")
     saved = tmp_path / "saved.csv"
     assert layer.save(str(saved)) == [str(saved)]
     again = read_tracks(saved)
@@ -184,7 +184,7 @@ def test_a_saved_layer_reads_back_the_same(
 
 
 def test_an_analysed_layer_keeps_its_analysis_through_a_file(
-    viewer: Any, table: pd.DataFrame, tmp_path: Path
+    model: Any, table: pd.DataFrame, tmp_path: Path
 ) -> None:
     layer = Layer.create(*tracks_layer_data(table, name="walkers"))
     codes = table["particle"].to_numpy() % 6 - 1
@@ -194,7 +194,7 @@ def test_an_analysed_layer_keeps_its_analysis_through_a_file(
     layer.save(str(saved), plugin="napari-perrin")
     names = pd.read_csv(saved)["model"].fillna("").unique().tolist()
     assert sorted(names) == ["", "ATTM", "CTRW", "FBM", "LW", "SBM"]
-    (again,) = viewer.open(saved, plugin="napari-perrin")
+    (again,) = model.open(saved, plugin="napari-perrin")
     assert again.features["model"].tolist() == codes.tolist()
     np.testing.assert_array_equal(again.features["alpha"], features["alpha"])
     # The analysis is beside the track table, not part of it.

@@ -39,8 +39,8 @@ def test_there_is_an_entry_for_every_sample(manifest: PluginManifest) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_opens_calibrated(viewer: Any, name: str) -> None:
-    (layer,) = viewer.open_sample("napari-perrin", name)
+def test_a_sample_opens_calibrated(model: Any, name: str) -> None:
+    (layer,) = model.open_sample("napari-perrin", name)
     movie = load_sample(name).movie
     assert layer.data.shape == movie.shape
     np.testing.assert_array_equal(layer.data[3], movie.frame(3))

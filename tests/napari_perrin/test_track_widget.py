@@ -181,23 +181,21 @@ def test_closing_the_panel_stops_the_work(viewer: Any, dock: Any, qtbot: Any, ga
     assert [layer.name for layer in viewer.layers] == ["gated"]
 
 
-@pytest.mark.parametrize(
-    ("shape", "options", "sentence"),
-    [
-        ((5, 8, 8, 3), {"rgb": True}, "colour (RGB) image"),
-        ((8, 8), {}, "single picture"),
-        ((1, 8, 8), {}, "single frame"),
-        ((2, 3, 4, 8, 8), {}, "has 5 axes"),
-    ],
-)
-def test_what_is_no_movie_is_said_before_running(
-    viewer: Any, dock: Any, shape: tuple[int, ...], options: dict[str, Any], sentence: str
-) -> None:
-    viewer.add_image(np.ones(shape, np.uint8), name="odd one", **options)
+def test_what_is_no_movie_is_said_before_running(viewer: Any, dock: Any, choose: Any) -> None:
+    odd_ones = {
+        "colours": ((5, 8, 8, 3), {"rgb": True}, "colour (RGB) image"),
+        "picture": ((8, 8), {}, "single picture"),
+        "one frame": ((1, 8, 8), {}, "single frame"),
+        "channels": ((2, 3, 4, 8, 8), {}, "has 5 axes"),
+    }
+    for name, (shape, options, _) in odd_ones.items():
+        viewer.add_image(np.ones(shape, np.uint8), name=name, **options)
     widget = dock("Track particles")
-    assert not widget.run_button.isEnabled()
-    assert sentence in widget.message.text()
-    assert "'odd one'" in widget.message.text()
+    for name, (_, _, sentence) in odd_ones.items():
+        choose(widget.layer_choice, name)
+        assert not widget.run_button.isEnabled()
+        assert sentence in widget.message.text()
+        assert f"'{name}'" in widget.message.text()
 
 
 def test_without_a_movie_the_way_to_one_is_said(viewer: Any, dock: Any) -> None:
