@@ -85,7 +85,11 @@ def train(
     ]
     for process in others:
         process.start()
-    network, about = _work(0, parameters, folder, progress)
+    try:
+        network, about = _work(0, parameters, folder, progress)
+    finally:
+        # Denormal numbers are the business of whoever computes next in this process.
+        torch.set_flush_denormal(False)
     for process in others:
         process.join()
     device = pick_device(parameters.device)

@@ -29,7 +29,16 @@ __all__ = ["read_movie"]
 _MANY_CHANNELS = 8  # no microscope records so many colours; a stack saved in haste has them
 _TIME_LIKE = "TIQ"  # I and Q are what TIFF readers call a sequence without a name
 _DAMAGE = re.compile(r"invalid (page )?offset|invalid value offset|corrupted", re.IGNORECASE)
-_BROKEN = (OSError, ValueError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_BROKEN = (
+    tifffile.TiffFileError,
+    OSError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_movie(
