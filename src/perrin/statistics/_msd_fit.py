@@ -139,7 +139,7 @@ def fit_msd(
 
     MSD fits are offered because they are what people know. For Brownian motion
     :func:`perrin.statistics.estimate_diffusivity`, and for alpha :func:`perrin.statistics.fit_fbm`,
-    are at least as precise: see ``benchmarks/statistics.py``.
+    are at least as precise: see ``benchmarks/estimators.py``.
     """
     from perrin.statistics._msd_kernels import fit_curves
 
