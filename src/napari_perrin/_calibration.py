@@ -38,15 +38,19 @@ def find_calibration(layer: Any) -> Finding:
     """Find the pixel size and frame interval of an Image or Tracks layer.
 
     The layer's own units come first, then what Perrin noted in its metadata, then the metadata of
-    the file it was opened from; each fills in what the ones before it left open.
+    the file it was opened from; each fills in what the ones before it left open. Where tracks were
+    made or analysed with other numbers than the layer's scale says, those numbers come first,
+    until the scale is changed again.
     """
     found: dict[str, float] = {}
     origins: list[str] = []
-    sources = (
+    sources = [
         ("the layer's scale", _from_units),
         ("the layer's metadata", _from_metadata),
         ("the file's metadata", _from_file),
-    )
+    ]
+    if _noted(layer).get("scale") == tuple(layer.scale):
+        sources[:2] = [("the numbers used before", _from_metadata), sources[0]]
     for origin, look in sources:
         values = {key: value for key, value in look(layer).items() if key not in found}
         if values.keys() & {"pixel_size", "frame_interval"}:
@@ -77,6 +81,11 @@ def layer_geometry(calibration: Calibration, ndim: int) -> dict[str, Any]:
     }
 
 
+def _noted(layer: Any) -> Mapping[str, Any]:
+    noted = layer.metadata.get(METADATA_KEY, {})
+    return noted if isinstance(noted, Mapping) else {}
+
+
 def _from_units(layer: Any) -> dict[str, float]:
     scale = [float(value) for value in layer.scale]
     units = list(layer.units)
@@ -103,8 +112,7 @@ def _in_unit(value: float, unit: Any, wanted: str) -> float | None:
 
 
 def _from_metadata(layer: Any) -> dict[str, float]:
-    noted = layer.metadata.get(METADATA_KEY, {})
-    values = noted.get("calibration", {}) if isinstance(noted, Mapping) else {}
+    values = _noted(layer).get("calibration", {})
     names = Calibration.model_fields
     return {key: value for key, value in values.items() if key in names and value is not None}
 

@@ -86,8 +86,10 @@ def tracks_layer_data(
     ).astype(np.float64)
     features = _features_of(tracks)
     span = int(np.ptp(data[:, 1])) + 1 if len(data) else 1
+    geometry = layer_geometry(calibration, ndim) if geometry is None else geometry
     noted: dict[str, Any] = {
         "calibration": calibration.model_dump(exclude_none=True),
+        "scale": tuple(geometry.get("scale", (1.0,) * ndim)),
         "axes": axes,
     }
     if MODEL in features:
@@ -101,7 +103,7 @@ def tracks_layer_data(
         "tail_length": min(span, _LONGEST_TAIL),
         "tail_width": 2,
         "blending": "translucent",
-        **(layer_geometry(calibration, ndim) if geometry is None else geometry),
+        **geometry,
     }
     return data, attributes, "tracks"
 
@@ -223,6 +225,7 @@ def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration
     noted = dict(layer.metadata.get(METADATA_KEY, {}))
     noted["analysis"] = tuple(features.columns)
     noted["calibration"] = calibration.model_dump(exclude_none=True)
+    noted["scale"] = tuple(layer.scale)
     layer.metadata = {**layer.metadata, METADATA_KEY: noted}
     layer.events.properties()
 

@@ -170,6 +170,21 @@ def test_the_calibration_can_be_entered_by_hand(
     assert_frame_equal(analysis.per_track, analyze(validate_tracks(tracks), CALIBRATION).per_track)
 
 
+def test_a_corrected_pixel_size_is_the_one_analysed_with(
+    viewer: Any, dock: Any, run: Any, movie: np.ndarray
+) -> None:
+    viewer.add_image(movie, name="beads", scale=(0.05, 9, 9), units=("s", "um", "um"))
+    track = dock("Track particles")
+    track.calibration_form.form.fields["pixel_size"].widget.setValue(0.1)
+    run(track)
+    analyze_widget = dock("Analyze tracks")
+    assert analyze_widget.calibration_form.calibration() == CALIBRATION
+    # Until the layer itself is given another scale.
+    viewer.layers["beads tracks"].scale = (0.05, 0.2, 0.2)
+    analyze_widget.layer_changed(viewer.layers["beads tracks"])
+    assert analyze_widget.calibration_form.calibration().pixel_size == 0.2
+
+
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An analysis that waits between two progress reports until it is let go."""

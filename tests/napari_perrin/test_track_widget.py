@@ -105,6 +105,31 @@ def test_a_lazy_movie_and_a_stack(viewer: Any, dock: Any, run: Any, movie: np.nd
     np.testing.assert_array_equal(layer.data[:, 3:], expected[["y", "x"]])
 
 
+def test_a_movie_of_stacks(viewer: Any, dock: Any, run: Any) -> None:
+    rng = np.random.default_rng(3)
+    z, y, x = np.mgrid[:20, :40, :40]
+    centers = np.array([[10.0, 12.0, 12.0], [9.0, 27.0, 26.0]])
+    frames = np.full((6, 20, 40, 40), 10.0)
+    for frame in frames:
+        for center in centers:
+            square = sum((a - c) ** 2 for a, c in zip((z, y, x), center, strict=True))
+            frame += 300 * np.exp(-square / (2 * 1.6**2))
+        centers += rng.normal(0, 0.3, centers.shape)
+    image = rng.poisson(frames).astype(np.uint16)
+    geometry = {"scale": (0.5, 0.3, 0.1, 0.1), "units": ("s", "um", "um", "um")}
+    viewer.add_image(image, name="stacks", **geometry)
+    widget = dock("Track particles")
+    expected = Calibration(pixel_size=0.1, frame_interval=0.5, z_step=0.3)
+    assert widget.calibration_form.calibration() == expected
+    run(widget)
+    layer = viewer.layers["stacks tracks"]
+    assert layer.scale.tolist() == [0.5, 0.3, 0.1, 0.1]
+    assert layer.data.shape == (12, 5)
+    np.testing.assert_allclose(
+        layer.data[layer.data[:, 1] == 0][:, 2:].mean(0), [9.5, 19.5, 19], atol=0.2
+    )
+
+
 class Gate:
     """Holds back the last frames of a lazy movie until it is opened."""
 
