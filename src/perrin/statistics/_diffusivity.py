@@ -104,8 +104,8 @@ def estimate_diffusivity(
     holds it for 82 % to 90 %, the misses being intervals that lie above the truth.
 
     *Why this one is the default*: it is unbiased, needs no fit, and is fast. Its root mean square
-    error is 0.9 to 1.2 times the Cramér-Rao bound for 5 to 1000 points as long as the noise does not
-    exceed the motion of a frame (sigma up to sqrt(D)). Where it does, maximum likelihood,
+    error is 0.9 to 1.2 times the Cramér-Rao bound for 5 to 1000 points as long as the noise does
+    not exceed the motion of a frame (sigma up to sqrt(D)). Where it does, maximum likelihood,
     ``fit_fbm(tracks, alpha=1)``, is better, by a factor of 3 at sigma = 3 sqrt(D) and 100 points or
     more; for short tracks that is biased low (mean 0.7 D at 5 points), as it does not allow a
     negative noise variance (``benchmarks/estimators.py``; 1,000 tracks in 2D per case, 200 at 1000

@@ -135,12 +135,14 @@ def find_switches(
     tracks*: time grows with the square of the length.
 
     A change of alpha without a change of step size is not seen. A gradual change of diffusivity is
-    cut into steps.
+    cut into steps: of 200 tracks of scaled Brownian motion of 200 points in 2D at alpha 0.3 / 0.7 /
+    1.5 / 1.9, 100 / 58 / 97 / 100 % were cut (77 / 8 / 29 / 86 % at 50 points). Rests of a CTRW are
+    states of their own.
 
     Measured at the default penalty on simulated tracks. False alarms (share of tracks without a
     switch that were given one; 1,000 tracks of 8, 20 and 50, 300 of 200, 50 of 800 displacements,
     in 1D / 2D / 3D): Brownian motion, Brownian motion with noise of 1 and 5 steps, and fractional
-    Brownian motion at alpha 0.2 to 1.98, at most 3.1 / 2.0 / 1.7 %. Two states with mean dwell of
+    Brownian motion at alpha 0.2 to 1.98, at most 3.1 / 1.7 / 1.7 %. Two states with mean dwell of
     60 frames (200 tracks of 200 steps in 2D, exponential dwell times of at least 3 frames, noise
     0.35 of the slow state's step): at a ratio of diffusivities of 100 / 10 / 4, Jaccard index of
     switches (within 10 frames) 0.93 / 0.76 / 0.47 and root mean square error 0.4 / 1.5 / 2.6
