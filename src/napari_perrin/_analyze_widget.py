@@ -9,8 +9,9 @@ from napari.layers import Tracks
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_perrin._calibration import CalibrationForm, find_calibration
+from napari_perrin._features import add_features, analysis_features
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
-from napari_perrin._layers import add_features, analysis_features, table_of_layer
+from napari_perrin._layers import table_of_layer
 from napari_perrin._quantities import MODEL
 from napari_perrin._results_view import ResultsView
 from napari_perrin._step_widget import StepWidget

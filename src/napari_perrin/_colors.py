@@ -12,13 +12,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from napari.utils.color import ColorValue
 from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
 from napari_perrin._quantities import MODEL, Quantity, quantity_of, robust_range
 from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
 
-__all__ = ["UNKNOWN", "CodeColormap", "RangeColormap", "colormap_for", "model_colormap"]
+__all__ = [
+    "UNKNOWN",
+    "CodeColormap",
+    "RangeColormap",
+    "colormap_for",
+    "model_codes",
+    "model_colormap",
+    "model_names",
+]
 
 UNKNOWN = -1
 """Code of a track for which no model is called."""
@@ -91,3 +100,14 @@ def colormap_for(feature: str, values: npt.ArrayLike) -> Colormap:
     low, high = limits
     logarithmic = quantity.logarithmic and low > 0
     return RangeColormap(**arguments, limits=(low, high), logarithmic=logarithmic)
+
+
+def model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """Return the code of each model's name, :data:`UNKNOWN` for anything else."""
+    codes = {name: code for code, name in enumerate(MODELS)}
+    return np.asarray(names.map(codes).fillna(UNKNOWN), dtype=np.int64)
+
+
+def model_names(codes: npt.NDArray[Any]) -> list[str]:
+    """Return the model of each code by name, an empty text where none is called."""
+    return [MODELS[int(code)] if 0 <= code < len(MODELS) else "" for code in codes]

@@ -15,17 +15,13 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
-from napari_perrin._colors import UNKNOWN, colormap_for
+from napari_perrin._colors import colormap_for, model_codes, model_names
 from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK
-from perrin.analysis import FLAGS, Analysis
-from perrin.models import MODELS
+from perrin.analysis import FLAGS
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
 __all__ = [
     "ROW",
-    "add_features",
-    "analysis_features",
-    "color_by",
     "export_table",
     "points_layer_data",
     "table_of_layer",
@@ -172,88 +168,8 @@ def export_table(layer: Tracks) -> pd.DataFrame:
     order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
     for key in shown:
         values = layer.features[key].to_numpy()[order]
-        table[key] = _model_names(values) if key == MODEL else values
+        table[key] = model_names(values) if key == MODEL else values
     return table
-
-
-def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
-    """Spread an analysis over the rows of the track table it was made from.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per row of ``table``, numbers only: models as codes (:data:`UNKNOWN` where none is
-        called), flags as 0 and 1, and NaN for what cannot be said.
-    """
-    tracks = pd.Index(analysis.per_track["particle"])
-    rows = tracks.get_indexer(pd.Index(table["particle"]))
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for name in PER_TRACK:
-        if name == MODEL:
-            columns[name] = _take(_model_codes(analysis.per_track[name]), rows, UNKNOWN)
-        elif name in analysis.per_track:
-            values = analysis.per_track[name].to_numpy(np.float64, na_value=np.nan)
-            columns[name] = _take(values, rows, np.nan)
-    flags = analysis.per_track["flags"].fillna("").astype(str).str.split(";")
-    for flag in FLAGS:
-        columns[flag] = _take(np.array([int(flag in given) for given in flags]), rows, 0)
-    rows = _rows_of(table, analysis.per_frame)
-    for name, (feature, _) in PER_FRAME.items():
-        if name in analysis.per_frame:
-            values = analysis.per_frame[name].to_numpy(np.float64, na_value=np.nan)
-            columns[feature] = _take(values, rows, np.nan)
-    return pd.DataFrame(columns)
-
-
-def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration) -> None:
-    """Write the features of an analysis into a Tracks layer, each with its colormap.
-
-    Parameters
-    ----------
-    features
-        One row per row of :func:`table_of_layer` of this layer.
-    """
-    order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order))
-    # Assigning ``layer.features`` would sort the rows once more and scramble layers whose data
-    # came unsorted; the table behind it is in the layer's order and may be written to.
-    for name in features:
-        layer.features[name] = features[name].to_numpy()[place]
-    maps = {str(name): colormap_for(str(name), layer.features[name]) for name in features}
-    layer.colormaps_dict = {**layer.colormaps_dict, **maps}
-    noted = dict(layer.metadata.get(METADATA_KEY, {}))
-    noted["analysis"] = tuple(features.columns)
-    noted["calibration"] = calibration.model_dump(exclude_none=True)
-    noted["scale"] = tuple(layer.scale)
-    layer.metadata = {**layer.metadata, METADATA_KEY: noted}
-    layer.events.properties()
-
-
-def color_by(layer: Tracks, feature: str) -> None:
-    """Colour a Tracks layer by one feature, in a colormap that keeps unknown values visible."""
-    if feature not in layer.colormaps_dict:
-        maps = {feature: colormap_for(feature, layer.features[feature])}
-        layer.colormaps_dict = {**layer.colormaps_dict, **maps}
-    layer.color_by = feature
-
-
-def _rows_of(table: pd.DataFrame, per_frame: pd.DataFrame) -> npt.NDArray[np.intp]:
-    keys = ["particle", "frame"]
-    if (
-        len(table) == len(per_frame)
-        and (table[keys].to_numpy() == per_frame[keys].to_numpy()).all()
-    ):
-        return np.arange(len(table), dtype=np.intp)
-    wanted = pd.MultiIndex.from_frame(table[keys])
-    found = pd.MultiIndex.from_frame(per_frame[keys]).get_indexer(wanted)
-    return np.asarray(found, dtype=np.intp)
-
-
-def _take(values: npt.NDArray[Any], rows: npt.NDArray[np.intp], missing: float) -> npt.NDArray[Any]:
-    if len(values) == 0:
-        return np.full(len(rows), missing)
-    return np.where(rows >= 0, values[rows], missing)
 
 
 def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -265,20 +181,11 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
         if name in ("frame", *AXES, *features):
             continue
         if name == MODEL:
-            features[MODEL] = _model_codes(tracks[name])
+            features[MODEL] = model_codes(tracks[name])
         elif pd.api.types.is_numeric_dtype(tracks[name].dtype):
             # Text cannot be coloured by, and napari's own menu would offer it all the same.
             features[str(name)] = tracks[name].to_numpy()
     return pd.DataFrame(features)
-
-
-def _model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    codes = {name: code for code, name in enumerate(MODELS)}
-    return np.asarray(names.map(codes).fillna(UNKNOWN), dtype=np.int64)
-
-
-def _model_names(codes: npt.NDArray[Any]) -> list[str]:
-    return [MODELS[int(code)] if 0 <= code < len(MODELS) else "" for code in codes]
 
 
 def _numbers_for_napari(particle: pd.Series[Any]) -> npt.NDArray[np.int64]:

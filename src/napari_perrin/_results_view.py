@@ -11,8 +11,9 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_perrin._colors import CodeColormap, RangeColormap, colormap_for
+from napari_perrin._features import color_by
 from napari_perrin._forms import RowLabel, form_layout
-from napari_perrin._layers import ROW, color_by
+from napari_perrin._layers import ROW
 from napari_perrin._legend import Legend, ModelLegend, RangeLegend
 from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK, quantity_of
 from perrin.analysis import FLAGS, Analysis

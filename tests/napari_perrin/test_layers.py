@@ -12,10 +12,9 @@ from napari.layers import Layer, Tracks
 from pandas.testing import assert_frame_equal
 
 from napari_perrin._colors import UNKNOWN, RangeColormap, colormap_for
+from napari_perrin._features import add_features, color_by
 from napari_perrin._layers import (
     ROW,
-    add_features,
-    color_by,
     export_table,
     points_layer_data,
     table_of_layer,

@@ -16,7 +16,8 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QDialog, QRadioButton
 
-from napari_perrin._layers import add_features, table_of_layer, tracks_layer_data
+from napari_perrin._features import add_features
+from napari_perrin._layers import table_of_layer, tracks_layer_data
 from napari_perrin._reader import get_reader, looks_like_tracks
 from perrin.errors import InputError
 from perrin.io import read_tracks, write_tracks
