@@ -30,6 +30,7 @@ from perrin.simulate.protocols import theory
 __all__ = ["Training", "train"]
 
 _AVERAGING = 0.999
+_MEETING = "processes"
 _BATCHES_PER_LOOK = 20
 _N_LOOKED_AT = 600
 
@@ -75,6 +76,7 @@ def train(
         The weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MEETING).unlink(missing_ok=True)
     if not resume:
         (folder / "state.safetensors").unlink(missing_ok=True)
     others = [
@@ -85,13 +87,20 @@ def train(
     ]
     for process in others:
         process.start()
+    n_threads = torch.get_num_threads()
     try:
         network, about = _work(0, parameters, folder, progress)
+        for process in others:
+            process.join()
     finally:
-        # Denormal numbers are the business of whoever computes next in this process.
+        # Threads and denormal numbers are the business of whoever computes next in this process.
+        torch.set_num_threads(n_threads)
         torch.set_flush_denormal(False)
-    for process in others:
-        process.join()
+        for process in others:
+            process.terminate()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+        (folder / _MEETING).unlink(missing_ok=True)
     device = pick_device(parameters.device)
     figures = calibrate(network, seed=parameters.seed, device=device)
     path = folder / "weights.safetensors"
@@ -106,7 +115,7 @@ def _work(
     if parameters.processes > 1:
         dist.init_process_group(
             "gloo",
-            init_method=(folder / "rendezvous").resolve().as_uri(),
+            init_method=(folder / _MEETING).resolve().as_uri(),
             rank=rank,
             world_size=parameters.processes,
         )
@@ -131,9 +140,6 @@ def _work(
             if progress is not None:
                 progress("Training", int(run.seconds), int(budget))
             run.save_if_due(final=run.seconds >= budget)
-    if parameters.processes > 1:
-        dist.destroy_process_group()
-        (folder / "rendezvous").unlink(missing_ok=True)
     return run.averaged, {"views": run.views, "seconds": run.seconds, "steps": run.step}
 
 
