@@ -71,7 +71,9 @@ def _draw_tracks(axes: Axes, movie: Movie, tracks: pd.DataFrame, analysis: Analy
     # Pixel centres lie at whole numbers, so that the picture begins half a pixel before.
     extent = (-0.5 * scale, (width - 0.5) * scale, (height - 0.5) * scale, -0.5 * scale)
     low, high = np.percentile(image, (1, 99.8))
-    axes.imshow(image, cmap="gray", extent=extent, vmin=low, vmax=max(high, low + 1e-9))
+    # Darkened, so that the tracks stand out where particles were bright.
+    top = low + 1.6 * max(high - low, 1e-9)
+    axes.imshow(image, cmap="gray", extent=extent, vmin=low, vmax=top)
     index = index_tracks(tracks)
     group_of = dict(zip(analysis.per_track["particle"], _groups(analysis.per_track), strict=True))
     y = tracks["y"].to_numpy() if "y" in axes_of(tracks) else np.zeros(len(tracks))
