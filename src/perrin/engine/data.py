@@ -21,7 +21,7 @@ from perrin.simulate.protocols import (
     spread_exponents,
 )
 
-__all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches"]
+__all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches", "blur", "hold"]
 
 SHORTEST = 10
 """Fewest localizations of a track that the network is trained on."""
@@ -30,7 +30,10 @@ LONGEST = N_POINTS - 1
 
 _POOL = 2048
 _VIEWS = 4
-_GAPPED = 0.15
+_GAPPED, _HELD, _BLURRED = 0.15, 0.1, 0.1  # shares of the batches
+_MOST_HELD = 0.5
+_SHARES = torch.tensor((_GAPPED, _HELD, _BLURRED))
+_SUBFRAMES = (2, 3, 4, 6)
 MOST_MISSING = 0.3
 """Largest share of missing frames that the network is trained on."""
 
@@ -81,12 +84,14 @@ class _Pool:
 def batches(
     seed: int, *, n_points: int = 32_000, device: torch.device | str = "cpu"
 ) -> Iterator[Batch]:
-    """Yield endless batches that mix dimensions, lengths, noise and gaps.
+    """Yield endless batches that mix dimensions, lengths, noise, and what cameras do to tracks.
 
     Half of the lengths are uniform over 10 to 999 points, as in the AnDi challenge, half are
     log-uniform, since short tracks are common at the microscope and cheap to learn from. Noise is
     drawn per axis or per track, mostly at the challenge's levels, otherwise log-uniform from 0.02
-    to 2. Exponents fill the bins of the answer evenly.
+    to 2. Exponents fill the bins of the answer evenly. Some batches have missing frames; some have
+    frames that show in part what the one before showed, as in videos that were compressed or
+    transmitted with losses; some are blurred by a shutter that is open all the time.
 
     Parameters
     ----------
@@ -104,15 +109,64 @@ def batches(
         pool = pools[int(torch.randint(3, (), generator=coin))]
         length = _length(coin)
         n = min(1024, max(16, n_points // length))
-        steps, cell = pool.draw(n, length)
+        gapped, held, blurred = torch.rand(3, generator=coin).lt(_SHARES).tolist()
+        subframes = _subframes(length, coin) if blurred else 1
+        steps, cell = pool.draw(n, length * subframes)
+        if subframes > 1:
+            steps = blur(steps, subframes)
         positions = observe(steps, _noise(n, pool.dim, coin).to(device), generator)
+        if held:
+            positions = hold(positions, generator)
         seen = None
-        if float(torch.rand((), generator=coin)) < _GAPPED:
+        if gapped:
             missing = MOST_MISSING * torch.rand(n, 1, generator=generator, device=device)
             seen = torch.rand(n, length, generator=generator, device=device) >= missing
             seen[:, 0] = seen[:, -1] = True
             positions = fill_gaps(positions, seen)
         yield Batch(positions, seen, cell)
+
+
+def blur(steps: Tensor, subframes: int) -> Tensor:
+    """Average positions over frames of ``subframes`` steps; all models are self-similar.
+
+    Parameters
+    ----------
+    steps
+        Displacements, shape ``(n_tracks, dim, n_frames * subframes - 1)``.
+    subframes
+        Positions that one frame averages.
+
+    Returns
+    -------
+    Tensor
+        Normalised displacements between frames, shape ``(n_tracks, dim, n_frames - 1)``.
+    """
+    path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)
+    frames = path.view(*path.shape[:2], -1, subframes).mean(3)
+    return normalised(frames.diff(dim=2))
+
+
+def hold(positions: Tensor, generator: torch.Generator) -> Tensor:
+    """Let some frames show mostly what the frame before showed.
+
+    Up to half of the frames of a track are held, and keep at least half of the older position.
+    """
+    n, _, n_points = positions.shape
+    device = positions.device
+    share, weight = torch.rand(2, n, 1, generator=generator, device=device) * _MOST_HELD
+    held = torch.rand(n, n_points, generator=generator, device=device) < share
+    frame = torch.arange(n_points, device=device).expand(n, -1)
+    shown = torch.where(held, 0, frame).cummax(1).values
+    older = positions.gather(2, shown[:, None].expand_as(positions))
+    mixed: Tensor = older + weight[:, None] * (positions - older)
+    return mixed
+
+
+def _subframes(length: int, coin: torch.Generator) -> int:
+    """Draw into how many steps a frame is divided; one if the simulated tracks are too short."""
+    possible = [m for m in _SUBFRAMES if m * length <= N_POINTS]
+    choice = int(torch.randint(max(1, len(possible)), (), generator=coin))
+    return possible[choice] if possible else 1
 
 
 def _length(coin: torch.Generator) -> int:

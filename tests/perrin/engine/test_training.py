@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches
+from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches, blur, hold
 from perrin.engine.network import Architecture, Network
 from perrin.engine.train import Training, train
 from perrin.engine.weights import (
@@ -115,3 +115,29 @@ def test_what_is_not_weights_is_refused_by_name(tmp_path: Path) -> None:
     save_tensors(tmp_path / "new.safetensors", {}, {"format": 99})
     with pytest.raises(InputError, match="format 99"):
         load_network(tmp_path / "new.safetensors")
+
+
+def test_blur_is_that_of_a_shutter_open_all_the_time() -> None:
+    # Brownian motion averaged over whole frames: neighbours correlate by 1/6 over 2/3
+    # (Berglund 2010, R = 1/6), and every displacement is normalised.
+    steps = torch.randn(3000, 1, 8 * 40 - 1, generator=torch.Generator().manual_seed(1))
+    blurred = blur(steps, 8)
+    assert blurred.shape == (3000, 1, 39)
+    correlation = (blurred[..., 1:] * blurred[..., :-1]).mean() / blurred.square().mean()
+    expected = (1 - 1 / 8**2) / 6 / (2 / 3 + 1 / (3 * 8**2))
+    assert correlation.item() == pytest.approx(expected, abs=0.01)
+
+
+def test_held_frames_stay_between_the_older_position_and_the_true_one() -> None:
+    walk = torch.randn(200, 2, 50, generator=torch.Generator().manual_seed(2)).cumsum(2)
+    shown = hold(walk, torch.Generator().manual_seed(3))
+    changed = (shown != walk).any(1)
+    assert not changed[:, 0].any()
+    assert 0.15 < changed.float().mean().item() < 0.35
+    first = changed.float().argmax(1)
+    for track in torch.nonzero(changed.any(1)).flatten()[:50].tolist():
+        i = int(first[track])
+        older, true, seen = walk[track, :, i - 1], walk[track, :, i], shown[track, :, i]
+        weight = (seen - older) / (true - older)
+        torch.testing.assert_close(weight, weight[:1].expand(2), rtol=1e-2, atol=1e-3)
+        assert -1e-3 < weight[0] < 0.501
