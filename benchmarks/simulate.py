@@ -18,10 +18,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 import torch
-from _environments import OUTPUT, python_with, run_peer
-from peers.andi_alphas import ALPHAS
 from scipy import stats
 
+from _environments import OUTPUT, python_with, run_peer
+from peers.andi_alphas import ALPHAS
 from perrin.models import MODELS
 from perrin.simulate.models import simulate_displacements
 
@@ -51,6 +51,7 @@ def summaries(positions: np.ndarray) -> np.ndarray:
 
 
 def main(n: int) -> pd.DataFrame:
+    """Compare ``n`` tracks per exponent, model and dimension."""
     torch.set_num_threads(1)
     python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
     path = OUTPUT / "andi_tracks.npz"
@@ -84,11 +85,12 @@ def main(n: int) -> pd.DataFrame:
                 }
             )
     table = pd.DataFrame(rows)
+    count = table["n_tracks"]
     total = {
         "model": "all",
-        "n_tracks": table["n_tracks"].sum(),
-        "perrin_per_s": round(table["n_tracks"].sum() / (table["n_tracks"] / table["perrin_per_s"]).sum()),
-        "andi_per_s": round(table["n_tracks"].sum() / (table["n_tracks"] / table["andi_per_s"]).sum()),
+        "n_tracks": count.sum(),
+        "perrin_per_s": round(count.sum() / (count / table["perrin_per_s"]).sum()),
+        "andi_per_s": round(count.sum() / (count / table["andi_per_s"]).sum()),
         "differs": table["differs"].any(),
     }
     total["ratio"] = round(total["perrin_per_s"] / total["andi_per_s"], 1)

@@ -82,7 +82,7 @@ class _Pool:
 
 
 def batches(
-    seed: int, *, n_points: int = 32_000, device: torch.device | str = "cpu"
+    seed: int, *, share: int = 0, n_points: int = 32_000, device: torch.device | str = "cpu"
 ) -> Iterator[Batch]:
     """Yield endless batches that mix dimensions, lengths, noise, and what cameras do to tracks.
 
@@ -97,12 +97,15 @@ def batches(
     ----------
     seed
         Every seed is another endless series.
+    share
+        Which of several processes asks. Their tracks differ; dimensions and lengths do not, so
+        that none has to wait for another.
     n_points
         Localizations per batch; the number of tracks follows from their length.
     device
         Where to simulate.
     """
-    generator = torch.Generator(device).manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed + 7_919 * share)
     coin = torch.Generator().manual_seed(seed)
     pools = [_Pool(dim, generator) for dim in (1, 2, 3)]
     while True:

@@ -126,7 +126,8 @@ def _work(
     run.load_or_begin()
     # A resumed run must not see its first tracks again.
     stream = batches(
-        1_000_003 * parameters.seed + 1009 * rank + run.step,
+        1_000_003 * parameters.seed + run.step,
+        share=rank,
         n_points=parameters.batch_points,
         device=device,
     )

@@ -205,7 +205,8 @@ def simulate_displacements(
             raise InputError(f"{name} is defined for alpha from {low:g} to {high:g} only.")
         # Pieces that fit the processor's cache are done several times faster.
         piece = _PIECE if generator.device.type == "cpu" else len(rows)
-        for some, exponent in zip(rows.split(piece), exponents.split(piece), strict=True):
+        pieces = zip(torch.split(rows, piece), torch.split(exponents, piece), strict=True)
+        for some, exponent in pieces:
             result[some] = _SIMULATORS[name](exponent, n_points, dim, generator)
     return result
 
@@ -226,7 +227,7 @@ def _isotropic_steps(n: int, dim: int, n_steps: int, generator: torch.Generator)
 
 
 def _directions(n: int, dim: int, count: int, generator: torch.Generator) -> Tensor:
-    """Unit vectors in random directions, shape ``(n, dim, count)``."""
+    """Draw unit vectors in random directions, shape ``(n, dim, count)``."""
     if dim == 1:
         return (_uniform((n, 1, count), generator) < 0.5).float().mul_(2).sub_(1)
     angle = _uniform((n, count), generator).mul_(2 * math.pi)
