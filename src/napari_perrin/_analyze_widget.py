@@ -17,7 +17,7 @@ from napari_perrin._results_view import ResultsView
 from napari_perrin._step_widget import StepWidget
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
-from perrin.pipeline import Recipe
+from perrin.pipeline import FINDING_STEPS, Recipe
 from perrin.results import save_results
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AnalyzeWidget"]
 
-_FINDING = ("detector", "linker", "drift")
 _DEVICES = {
     "Best there is": "auto",
     "CPU": "cpu",
@@ -168,7 +167,7 @@ class AnalyzeWidget(StepWidget):
                 # What was not done here is left out of the recipe.
                 recipe=record.recipe.to_yaml(
                     comment=f"made in napari from {layer.name}",
-                    leave_out=_FINDING if record.movie is None else (),
+                    leave_out=FINDING_STEPS if record.movie is None else (),
                 ),
                 tracks=table_of_layer(layer),
                 analysis=record.analysis,

@@ -15,8 +15,8 @@ from psygnal import Signal
 if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Layer, Tracks
-    from perrin.analysis import Analysis
 
+    from perrin.analysis import Analysis
     from perrin.io import Movie
     from perrin.pipeline import Recipe
 

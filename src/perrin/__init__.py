@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from perrin.analysis import Analysis, AnalysisParameters, analyze
     from perrin.errors import Cancelled, InputError, OutputError, PerrinError
     from perrin.io import Movie, as_movie, read_movie, read_tracks, write_analysis, write_tracks
-    from perrin.link import DriftCorrection, NearestLinker, link
-    from perrin.localize import TrackpyDetector, localize
+    from perrin.linking import DriftCorrection, NearestLinker, link
+    from perrin.localization import TrackpyDetector, localize
     from perrin.pipeline import Recipe, Result, run, track_movie
     from perrin.samples import SAMPLES, load_sample
     from perrin.simulate import Camera, render_movie, simulate_tracks
@@ -26,8 +26,8 @@ _HOMES = {
     "perrin.io": (
         "Movie", "as_movie", "read_movie", "read_tracks", "write_analysis", "write_tracks",
     ),
-    "perrin.link": ("DriftCorrection", "NearestLinker", "link"),
-    "perrin.localize": ("TrackpyDetector", "localize"),
+    "perrin.linking": ("DriftCorrection", "NearestLinker", "link"),
+    "perrin.localization": ("TrackpyDetector", "localize"),
     "perrin.pipeline": ("Recipe", "Result", "run", "track_movie"),
     "perrin.samples": ("SAMPLES", "load_sample"),
     "perrin.simulate": ("Camera", "render_movie", "simulate_tracks"),

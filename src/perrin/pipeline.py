@@ -15,8 +15,8 @@ import perrin
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
-from perrin.link import DriftCorrection, Linker, NearestLinker, correct_drift, link
-from perrin.localize import Detector, TrackpyDetector, localize
+from perrin.linking import DriftCorrection, Linker, NearestLinker, correct_drift, link
+from perrin.localization import Detector, TrackpyDetector, localize
 from perrin.parameters import Parameters
 from perrin.results import TableFormat, save_results
 from perrin.tracks import Calibration
@@ -24,9 +24,11 @@ from perrin.tracks import Calibration
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Found", "Recipe", "Result", "find_tracks", "run", "track_movie"]
+__all__ = ["FINDING_STEPS", "Found", "Recipe", "Result", "find_tracks", "run", "track_movie"]
 
 RECIPE_VERSION = 1
+FINDING_STEPS = ("detector", "linker", "drift")
+"""The steps that make tracks of a movie; a recipe leaves them out where they were not done."""
 
 
 class Recipe(Parameters):

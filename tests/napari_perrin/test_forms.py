@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 
 from napari_perrin._forms import ParameterForm, RowLabel, Section
 from perrin.errors import InputError
-from perrin.localize import TrackpyDetector
+from perrin.localization import TrackpyDetector
 from perrin.parameters import Parameters, parameter
 from perrin.pipeline import Recipe
 from perrin.tracks import Calibration

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 import perrin
 from perrin import Calibration, Movie, Recipe
 from perrin.figures import overview
-from perrin.link import NearestLinker
+from perrin.linking import NearestLinker
 from perrin.models import MODEL_COLORS, UNKNOWN_COLOR
 from perrin.summary import describe, summarize
 

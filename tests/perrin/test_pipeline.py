@@ -10,8 +10,8 @@ from pandas.testing import assert_frame_equal
 
 import perrin
 from perrin import Calibration, Cancelled, InputError, OutputError, Recipe, Result
-from perrin.link import NearestLinker
-from perrin.localize import TrackpyDetector
+from perrin.linking import NearestLinker
+from perrin.localization import TrackpyDetector
 from perrin.models import MODELS
 from perrin.results import check_folder, recipe_beside, save_results
 from perrin.summary import describe, summarize

@@ -11,7 +11,7 @@ from perrin.analysis import analyze
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
 from perrin.io import Movie, read_movie, read_tracks
-from perrin.pipeline import Recipe, run, track_movie
+from perrin.pipeline import FINDING_STEPS, Recipe, run, track_movie
 from perrin.results import TableFormat, check_folder, recipe_beside, save_results
 from perrin.summary import describe
 from perrin.tracks import Calibration, index_tracks
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["analyze_command", "run_command", "track_command"]
-
-_FINDING = ("detector", "linker", "drift")
 
 
 def _movie_options(command: Any) -> Any:
@@ -42,7 +40,7 @@ def _movie_options(command: Any) -> Any:
 @click.command("track", cls=SectionedCommand)
 @_movie_options
 @out_options
-@add_options(Recipe, "calibration", *_FINDING)
+@add_options(Recipe, "calibration", *FINDING_STEPS)
 def track_command(
     movie: Path,
     out: Path,
@@ -166,7 +164,7 @@ def analyze_command(
             table, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
         )
     # How foreign tracks were made is not known, and their recipe does not pretend to.
-    text = _recipe_text(recipe, tracks, leave_out=() if recipe_file else _FINDING)
+    text = _recipe_text(recipe, tracks, leave_out=() if recipe_file else FINDING_STEPS)
     paths = save_results(
         out, recipe=text, analysis=analysis, overwrite=overwrite, table_format=table_format
     )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perrin import Calibration, Cancelled, InputError, NearestLinker, link
-from perrin.link import filter_by_length
+from perrin.linking import filter_by_length
 from perrin.simulate.switching import simulate_switching
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from perrin import NearestLinker, TrackpyDetector, link, localize, read_movie
-from perrin.link import estimate_drift, remove_drift
+from perrin.linking import estimate_drift, remove_drift
 from perrin.statistics import estimate_diffusivity
 
 BULK_WATER = TrackpyDetector(diameter=17, noise_size=1.5, invert=True)

@@ -22,7 +22,7 @@ from perrin import (
     render_movie,
 )
 from perrin._trackpy import quiet
-from perrin.localize import localize_frame, resolve_detector
+from perrin.localization import localize_frame, resolve_detector
 
 CAMERA = Camera(photons=800, background=8)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
-from perrin.localize._trackpy import TrackpyDetector
+from perrin.localization._trackpy import TrackpyDetector
 
 __all__ = ["Detector", "localize", "localize_frame", "resolve_detector"]
 

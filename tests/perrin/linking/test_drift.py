@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perrin import DriftCorrection, InputError
-from perrin.link import correct_drift, estimate_drift, remove_drift
+from perrin.linking import correct_drift, estimate_drift, remove_drift
 from perrin.simulate.switching import simulate_switching
 
 

@@ -1,0 +1,6 @@
+"""From frames to localizations."""
+
+from perrin.localization._localize import Detector, localize, localize_frame, resolve_detector
+from perrin.localization._trackpy import TrackpyDetector
+
+__all__ = ["Detector", "TrackpyDetector", "localize", "localize_frame", "resolve_detector"]
