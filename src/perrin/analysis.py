@@ -10,7 +10,13 @@ import pandas as pd
 from perrin.errors import InputError, Progress
 from perrin.models import MODELS
 from perrin.parameters import parameter
-from perrin.statistics import SwitchDetection, Switches, estimate_diffusivity, find_switches
+from perrin.statistics import (
+    SWITCH_METHOD,
+    SwitchDetection,
+    Switches,
+    estimate_diffusivity,
+    find_switches,
+)
 from perrin.tracks import Calibration, axes_of, index_tracks, validate_tracks
 
 __all__ = ["FLAGS", "Analysis", "AnalysisParameters", "analyze"]
@@ -54,7 +60,7 @@ class Analysis:
         unit. The exponent is that of the segment between switches, where it is long enough.
     switches
         One row per switch: ``particle, frame, frame_lo, frame_hi, diffusivity_before,
-        diffusivity_after, alpha_before, alpha_after`` and the unit.
+        diffusivity_after, alpha_before, alpha_after``, the unit, and the method that found it.
     calibration
         Pixel size and frame interval that were used.
     parameters
@@ -135,6 +141,7 @@ def analyze(
     for part in (per_track, found.per_frame, found.switches):
         part["diffusivity_unit"] = calibration.diffusivity_unit
     per_track["noise_unit"] = calibration.noise_unit
+    found.switches["method"] = SWITCH_METHOD
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
 
 

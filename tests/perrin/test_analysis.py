@@ -22,7 +22,7 @@ PER_TRACK = [
 PER_FRAME = ["particle", "frame", "p_switch", "state", "diffusivity", "alpha", "diffusivity_unit"]
 SWITCHES = [
     "particle", "frame", "frame_lo", "frame_hi", "diffusivity_before", "diffusivity_after",
-    "alpha_before", "alpha_after", "diffusivity_unit",
+    "alpha_before", "alpha_after", "diffusivity_unit", "method",
 ]  # fmt: skip
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.02, exposure=0)
 
@@ -110,6 +110,7 @@ def test_a_switch_is_found_with_both_sides() -> None:
     assert min(before, after) == pytest.approx(0.02 * scale, rel=0.3)
     assert max(before, after) == pytest.approx(2.0 * scale, rel=0.3)
     assert near["alpha_before"].notna().all()
+    assert (near["method"] == "penalised likelihood").all()
     frames = analysis.per_frame.set_index(["particle", "frame"])
     one = near.iloc[0]
     first = frames.loc[(one["particle"], one["frame"])]
