@@ -235,10 +235,8 @@ def test_beads_in_water(shared_data: Path) -> None:
     The recording went through a video codec, which makes steps uneven from frame to frame and
     alpha seem smaller.
     """
-    recipe = Recipe(
-        detector=TrackpyDetector(diameter=17, noise_size=1.5, invert=True),
-        linker=NearestLinker(search_range=7, memory=2, min_length=20),
-    )
+    recipes = Path(__file__).resolve().parents[2] / "docs" / "recipes"
+    recipe = Recipe.read(recipes / "beads_in_water.yaml")
     result = perrin.run(perrin.read_movie(shared_data / "bulk_water.tif"), recipe, device="cpu")
     table = result.analysis.per_track
     assert table["diffusivity"].median() == pytest.approx(0.44, rel=0.15)

@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perrin import NearestLinker, TrackpyDetector, link, localize, read_movie
+from perrin import NearestLinker, Recipe, TrackpyDetector, link, localize, read_movie
 from perrin.linking import estimate_drift, remove_drift
 from perrin.statistics import estimate_diffusivity
 
-BULK_WATER = TrackpyDetector(diameter=17, noise_size=1.5, invert=True)
-BULK_WATER_LINKER = NearestLinker(search_range=7, memory=2, min_length=20)
+RECIPES = Path(__file__).resolve().parents[3] / "docs" / "recipes"
 STOKES_EINSTEIN = 0.44  # µm²/s: a sphere of 1 µm in water at 20 to 22 °C has 0.43 to 0.45
 
 
 @pytest.fixture(scope="module")
 def beads(shared_data: Path) -> pd.DataFrame:
     movie = read_movie(shared_data / "bulk_water.tif")
-    return link(localize(movie, BULK_WATER), BULK_WATER_LINKER)
+    recipe = Recipe.read(RECIPES / "beads_in_water.yaml")
+    return link(localize(movie, recipe.detector), recipe.linker)
 
 
 def test_beads_in_water_diffuse_after_stokes_and_einstein(beads: pd.DataFrame) -> None:
