@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
+from magicgui.widgets import ComboBox
+from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from napari_perrin._fields import Field, _Choice, _extra, lowest, make_field, without_none
+from napari_perrin._fields import ignore_wheel, limits, make_field, without_none
 from perrin.errors import InputError
 from perrin.parameters import Parameters
 
@@ -109,7 +111,7 @@ class ParameterForm(QWidget, Generic[P]):
     ) -> None:
         super().__init__()
         self._model, self._unfolded = model, unfolded
-        self.fields: dict[str, Field] = {}
+        self.fields: dict[str, ValueWidget[Any]] = {}
         self.parts: dict[str, ParameterForm[Any] | _UnionForm] = {}
         self._layout = form_layout(self)
         advanced = QWidget()
@@ -133,14 +135,14 @@ class ParameterForm(QWidget, Generic[P]):
         InputError
             With a sentence that names the field and what is wrong with it.
         """
-        values = {name: field.get() for name, field in self.fields.items()}
+        values = {name: field.value for name, field in self.fields.items()}
         values |= {name: part.parameters() for name, part in self.parts.items()}
         return self._model.checked(**values)
 
     def set_parameters(self, parameters: P) -> None:
         """Show the values of a model."""
         for name, field in self.fields.items():
-            field.put(getattr(parameters, name))
+            field.value = getattr(parameters, name)
         for name, part in self.parts.items():
             part.set_parameters(getattr(parameters, name))
 
@@ -162,14 +164,14 @@ class ParameterForm(QWidget, Generic[P]):
             layout.addRow(section)
             return
         field = make_field(info, step=_step(self._model, name, info))
-        field.changed.connect(self.changed)
+        field.changed.connect(lambda: self.changed.emit())
         self.fields[name] = field
         unit = _extra(info).get("unit")
         label = RowLabel(f"{title} ({unit})" if unit else title)
-        for widget in (label, field.widget):
+        for widget in (label, field.native):
             widget.setToolTip(_tooltip(info))
-        field.widget.setAccessibleName(title)
-        layout.addRow(label, field.widget)
+        field.native.setAccessibleName(title)
+        layout.addRow(label, field.native)
 
 
 class _UnionForm(QWidget):
@@ -181,23 +183,25 @@ class _UnionForm(QWidget):
         super().__init__()
         self._models = models
         self._forms = [ParameterForm(model) for model in models]
-        self.choice = _Choice()
-        self.choice.addItems([_kind_of(model) for model in models])
+        kinds = [(_kind_of(model), index) for index, model in enumerate(models)]
+        self.choice = ComboBox(choices=kinds)
+        ignore_wheel(self.choice.native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.choice)
+        layout.addWidget(self.choice.native)
         for form in self._forms:
             layout.addWidget(form)
             form.changed.connect(self.changed)
-        self.choice.currentIndexChanged.connect(self._show)
+        self.choice.changed.connect(self._show)
         self._show(0)
 
     def parameters(self) -> Parameters:
-        return self._forms[self.choice.currentIndex()].parameters()
+        index: int = self.choice.value
+        return self._forms[index].parameters()
 
     def set_parameters(self, parameters: Parameters) -> None:
         index = self._models.index(type(parameters))
-        self.choice.setCurrentIndex(index)
+        self.choice.value = index
         self._forms[index].set_parameters(parameters)
 
     def _show(self, index: int) -> None:
@@ -210,7 +214,7 @@ def _step(model: type[Parameters], name: str, info: FieldInfo) -> int:
     """Return 2 for whole numbers that must be odd (or even), so that no click leads to an error."""
     if without_none(info.annotation)[0] is not int:
         return 1
-    start = lowest(info) if info.default is None else info.default
+    start = limits(info).get("ge") if info.default is None else info.default
     if not isinstance(start, int):
         return 1
     for step in (1, 2):
@@ -239,6 +243,10 @@ def _is_constant(info: FieldInfo) -> bool:
 def _kind_of(model: type[Parameters]) -> str:
     info = model.model_fields.get("kind")
     return model.__name__ if info is None else str(info.default)
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
 def _tooltip(info: FieldInfo) -> str:

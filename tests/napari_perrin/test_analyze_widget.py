@@ -162,8 +162,8 @@ def test_the_calibration_can_be_entered_by_hand(
 ) -> None:
     viewer.add_layer(Layer.create(*tracks_layer_data(validate_tracks(tracks), name="bare")))
     widget = dock("Analyze tracks")
-    widget.calibration_form.form.fields["pixel_size"].widget.setValue(0.1)
-    widget.calibration_form.form.fields["frame_interval"].widget.setValue(0.05)
+    widget.calibration_form.form.fields["pixel_size"].value = 0.1
+    widget.calibration_form.form.fields["frame_interval"].value = 0.05
     run(widget)
     analysis = Session.of(viewer).record(viewer.layers["bare"].__wrapped__).analysis
     assert analysis.calibration == CALIBRATION
@@ -175,7 +175,7 @@ def test_a_corrected_pixel_size_is_the_one_analysed_with(
 ) -> None:
     viewer.add_image(movie, name="beads", scale=(0.05, 9, 9), units=("s", "um", "um"))
     track = dock("Track particles")
-    track.calibration_form.form.fields["pixel_size"].widget.setValue(0.1)
+    track.calibration_form.form.fields["pixel_size"].value = 0.1
     run(track)
     analyze_widget = dock("Analyze tracks")
     assert analyze_widget.calibration_form.calibration() == CALIBRATION

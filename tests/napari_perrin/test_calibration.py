@@ -74,8 +74,8 @@ def test_the_form_says_what_is_missing(qtbot: Any) -> None:
     form.show()
     form.show_finding(find_calibration(Image(FRAMES)))
     assert "in pixels and frames" in form.origin.text()
-    form.form.fields["pixel_size"].widget.setValue(0.1)
+    form.form.fields["pixel_size"].value = 0.1
     assert "The frame interval is not stated" in form.origin.text()
-    form.form.fields["frame_interval"].widget.setValue(0.02)
+    form.form.fields["frame_interval"].value = 0.02
     assert not form.origin.isVisible()
     assert form.calibration() == Calibration(pixel_size=0.1, frame_interval=0.02)

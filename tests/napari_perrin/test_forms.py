@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_perrin._forms import ParameterForm, RowLabel, Section
 from perrin.errors import InputError
@@ -84,19 +86,19 @@ def test_labels_tooltips_and_ranges_come_from_the_model(qtbot: Any) -> None:
     labels = [label.text() for label in form.findChildren(RowLabel)]
     assert "Count" in labels
     assert "Limit (µm)" in labels
-    assert form.fields["limit"].widget.toolTip() == "No limit if empty. Unit: µm."
-    count = form.fields["count"].widget
+    assert form.fields["limit"].native.toolTip() == "No limit if empty. Unit: µm."
+    count = form.fields["count"].native
     assert (count.minimum(), count.maximum(), count.singleStep()) == (1, 10, 2)
-    share = form.fields["share"].widget
+    share = form.fields["share"].native
     assert (share.minimum(), share.maximum()) == (0, 1)
-    assert form.fields["limit"].widget.text() == "not set"
+    assert form.fields["limit"].native.text() == "not set"
 
 
 def test_advanced_fields_are_folded_until_asked_for(qtbot: Any) -> None:
     form = ParameterForm(Everything)
     qtbot.addWidget(form)
     form.show()
-    name = form.fields["name"].widget
+    name = form.fields["name"].native
     assert not name.isVisible()
     (more,) = [part for part in form.findChildren(Section) if part.button.text() == "More"]
     qtbot.mouseClick(more.button, Qt.MouseButton.LeftButton)
@@ -106,7 +108,7 @@ def test_advanced_fields_are_folded_until_asked_for(qtbot: Any) -> None:
 def test_a_value_that_is_not_allowed_gives_a_sentence_with_the_field(qtbot: Any) -> None:
     form = ParameterForm(TrackpyDetector)
     qtbot.addWidget(form)
-    form.fields["diameter"].put(8)
+    form.fields["diameter"].value = 8
     with pytest.raises(InputError, match=r"diameter.*odd"):
         form.parameters()
 
@@ -117,7 +119,7 @@ def test_the_buttons_lead_from_one_allowed_value_to_the_next(qtbot: Any, name: s
     qtbot.addWidget(form)
     form.show()
     for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down):
-        qtbot.keyClick(form.fields[name].widget, key)
+        qtbot.keyClick(form.fields[name].native, key)
         assert getattr(form.parameters(), name) % 2 == 1
 
 
@@ -125,7 +127,7 @@ def test_typing_a_comma_for_the_decimal_point(qtbot: Any) -> None:
     form = ParameterForm(Calibration)
     qtbot.addWidget(form)
     form.show()
-    box = form.fields["pixel_size"].widget
+    box = form.fields["pixel_size"].native
     box.selectAll()
     with qtbot.waitSignal(form.changed):
         qtbot.keyClicks(box, "0,16")
@@ -140,13 +142,43 @@ def test_choosing_another_kind_shows_its_fields(qtbot: Any) -> None:
     part = form.parts["shape"]
     assert form.parameters().shape == Round()
     with qtbot.waitSignal(form.changed):
-        qtbot.keyClick(part.choice, Qt.Key.Key_Down)
+        qtbot.keyClick(part.choice.native, Qt.Key.Key_Down)
     assert form.parameters().shape == Square()
 
 
 def test_text_that_is_no_list_is_refused(qtbot: Any) -> None:
     form = ParameterForm(Everything)
     qtbot.addWidget(form)
-    form.fields["lags"].widget.setText("[1, 2")
+    form.fields["lags"].native.setText("[1, 2")
     with pytest.raises(InputError, match="write lists as"):
         form.parameters()
+
+
+def test_typing_a_whole_number_digit_by_digit(qtbot: Any) -> None:
+    form = ParameterForm(TrackpyDetector)
+    qtbot.addWidget(form)
+    form.show()
+    box = form.fields["diameter"].native
+    box.selectAll()
+    qtbot.keyClicks(box, "11")
+    assert form.parameters().diameter == 11
+
+
+@pytest.mark.parametrize("angle", [120, -120])
+@pytest.mark.parametrize("name", ["count", "share", "limit", "way", "shape"])
+def test_the_wheel_changes_nothing_and_is_left_to_the_panel(
+    qtbot: Any, name: str, angle: int
+) -> None:
+    form = ParameterForm(Everything, unfolded=("shape",))
+    qtbot.addWidget(form)
+    form.show()
+    field = form.parts[name].choice if name in form.parts else form.fields[name]
+    middle = QPointF(field.native.rect().center())
+    turn = QWheelEvent(
+        middle, field.native.mapToGlobal(middle), QPoint(), QPoint(0, angle),
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(field.native, turn)
+    assert not turn.isAccepted()
+    assert form.parameters() == Everything()
