@@ -240,7 +240,7 @@ def test_beads_in_water(shared_data: Path) -> None:
     result = perrin.run(perrin.read_movie(shared_data / "bulk_water.tif"), recipe, device="cpu")
     table = result.analysis.per_track
     assert table["diffusivity"].median() == pytest.approx(0.44, rel=0.15)
-    assert table["alpha"].median() == pytest.approx(1, abs=0.2)
+    assert table["alpha"].median() == pytest.approx(1, abs=0.15)
 
 
 def test_short_live_cell_tracks_are_not_judged(shared_data: Path) -> None:

@@ -283,7 +283,15 @@ def _card(parameters: Training, about: dict[str, Any], figures: dict[str, Any]) 
         "views": about["views"],
         "minutes": round(about["seconds"] / 60, 1),
         "steps": about["steps"],
-        "command": f"perrin train --minutes {parameters.minutes:g} --seed {parameters.seed}",
+        "command": _command(parameters),
         "training": parameters.model_dump(mode="json"),
         "held_out": figures,
     }
+
+
+def _command(parameters: Training) -> str:
+    """Write the command that made the weights, with every option that is not the default."""
+    options = parameters.model_dump(exclude_defaults=True, exclude={"architecture"})
+    options |= parameters.architecture.model_dump(exclude_defaults=True)
+    said = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    return " ".join(["perrin train --out DIR", *said])
