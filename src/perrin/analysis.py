@@ -43,7 +43,7 @@ class AnalysisParameters(SwitchDetection):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Analysis:
     """What :func:`analyze` found, in physical units where the calibration is known.
 
@@ -72,6 +72,11 @@ class Analysis:
     switches: pd.DataFrame
     calibration: Calibration
     parameters: AnalysisParameters
+
+    def __repr__(self) -> str:
+        from perrin.summary import describe
+
+        return describe(self)
 
 
 def analyze(

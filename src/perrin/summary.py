@@ -41,7 +41,7 @@ def summarize(analysis: Analysis) -> pd.DataFrame:
 
 
 def describe(analysis: Analysis) -> str:
-    """Write :func:`summarize` as text with units, one line per model.
+    """Write :func:`summarize` as text with units, one line per model, and how far to trust it.
 
     Parameters
     ----------
@@ -66,7 +66,23 @@ def describe(analysis: Analysis) -> str:
         line = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
         lines.append("  ".join(line).rstrip())
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return "\n".join([lines[0], rule, *lines[1:], _trust(analysis.per_track)])
+
+
+def _trust(table: pd.DataFrame) -> str:
+    """Say how many tracks the medians stand on, and how sure the models are."""
+    probabilities = table[[f"p_{name.lower()}" for name in MODELS]].max(axis=1)
+    said = [
+        f"Alpha is known for {int(table['alpha'].notna().sum())} of {len(table)} tracks, "
+        f"D for {int(table['diffusivity'].notna().sum())}"
+    ]
+    if probabilities.notna().any():
+        unlike = int(table["flags"].str.contains("unlike_training").sum())
+        said.append(
+            f"The models called have a median probability of {probabilities.median():.2f}; "
+            f"{unlike} of these tracks are unlike the training"
+        )
+    return "\n".join(f"{line}." for line in said)
 
 
 def _row(name: str, tracks: pd.DataFrame) -> dict[str, object]:

@@ -133,3 +133,13 @@ def test_live_cell_tracks_are_read_as_they_are_and_mostly_too_short(shared_data:
     assert found.loc[short, "flags"].str.contains("too_short").all()
     assert found.loc[short, ["model", "alpha"]].isna().all(axis=None)
     assert found.loc[~short, "model"].notna().all()
+
+
+def test_printing_an_analysis_says_what_was_found_and_how_surely() -> None:
+    tracks = simulate_tracks(n_tracks=3, n_points=60)
+    single = pd.DataFrame({"particle": [7], "frame": [0], "y": [1.0], "x": [1.0]})
+    text = str(perrin.analyze(pd.concat([tracks, single]), CALIBRATION))
+    assert "median D (µm²/s)" in text
+    assert "not judged" in text
+    assert "Alpha is known for 3 of 4 tracks, D for 3." in text
+    assert "median probability of 0." in text

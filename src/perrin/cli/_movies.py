@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze_command", "run_command", "track_command"]
 
+_SCRAPS = 5
+
 
 def _movie_options(command: Any) -> Any:
     command = click.option(
@@ -75,6 +77,7 @@ def track_command(
         table_format=table_format,
     )
     click.echo(_track_line(tracks))
+    _warn_of_scraps(tracks, quiet)
     _say_written(paths, quiet)
 
 
@@ -120,6 +123,7 @@ def run_command(
         table_format=table_format,
     )
     click.echo(_track_line(result.tracks))
+    _warn_of_scraps(result.tracks, quiet)
     click.echo(describe(result.analysis))
     _say_written(paths, quiet)
 
@@ -206,9 +210,25 @@ def _recipe_text(recipe: Recipe, source: Path, leave_out: tuple[str, ...] = ()) 
 
 
 def _track_line(tracks: pd.DataFrame) -> str:
-    lengths = index_tracks(tracks).lengths
-    median = int(sorted(lengths)[len(lengths) // 2]) if len(lengths) else 0
-    return f"{len(lengths)} tracks, {len(tracks)} localizations, median length {median} frames"
+    return (
+        f"{len(index_tracks(tracks).lengths)} tracks, {len(tracks)} localizations, "
+        f"median length {_median_length(tracks)} points"
+    )
+
+
+def _median_length(tracks: pd.DataFrame) -> int:
+    lengths = sorted(index_tracks(tracks).lengths)
+    return int(lengths[len(lengths) // 2]) if lengths else 0
+
+
+def _warn_of_scraps(tracks: pd.DataFrame, quiet: bool) -> None:
+    median = _median_length(tracks)
+    if 0 < median < _SCRAPS:
+        note(
+            f"Note: half of the tracks have at most {median} points. If that is not what the movie "
+            "shows, change --diameter, --minmass or --search-range, or raise --min-length.",
+            quiet=quiet,
+        )
 
 
 def _say_written(paths: list[Path], quiet: bool) -> None:

@@ -156,6 +156,11 @@ def _not_readable(path: Path, error: Exception) -> InputError:
             magic = file.read(4)
     except OSError:
         return InputError(f"{path} cannot be read: {error}.")
+    if path.suffix.lower() in (".csv", ".parquet", ".xml"):
+        return InputError(
+            f"{path} is no movie. If it is a table of tracks, analyse it with 'perrin analyze', or "
+            "read it with perrin.read_tracks."
+        )
     if magic[:2] not in (b"II", b"MM"):
         return InputError(
             f"{path} is not a TIFF file. Open it with napari's own readers, or export it as TIFF."

@@ -339,3 +339,10 @@ def test_several_positions_are_noted(tmp_path: Path) -> None:
     movie = read_movie(tmp_path / "a.ome.tif")
     assert movie.n_frames == 4
     assert "2 image series (positions)" in movie.notes[0]
+
+
+def test_a_table_given_as_a_movie_is_said_to_be_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.csv"
+    path.write_text("particle,frame,y,x\n0,0,1,1\n")
+    with pytest.raises(InputError, match=r"tracks\.csv is no movie.*perrin analyze"):
+        read_movie(path)
