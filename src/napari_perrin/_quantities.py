@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perrin.analysis import FLAGS
-from perrin.models import MODELS
+from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.tracks import Calibration
 
 __all__ = ["MODEL", "PER_FRAME", "PER_TRACK", "Quantity", "quantity_of", "robust_range"]
@@ -63,8 +63,8 @@ PER_TRACK: Mapping[str, Quantity] = {
     "diffusivity_lo": Quantity("D, lower bound (5 %)", "diffusivity", logarithmic=True),
     "diffusivity_hi": Quantity("D, upper bound (95 %)", "diffusivity", logarithmic=True),
     **{
-        f"p_{name.lower()}": Quantity(f"Probability of {name}", limits=(0.0, 1.0))
-        for name in MODELS
+        column: Quantity(f"Probability of {name}", limits=(0.0, 1.0))
+        for name, column in zip(MODELS, PROBABILITY_COLUMNS, strict=True)
     },
 }
 """Columns of ``Analysis.per_track`` that become features, in the order of the menu."""

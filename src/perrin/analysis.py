@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perrin.errors import InputError, Progress
-from perrin.models import MODELS
+from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.parameters import parameter
 from perrin.statistics import (
     SWITCH_METHOD,
@@ -162,7 +162,7 @@ def _judge(
     table: pd.DataFrame, answers: pd.DataFrame, parameters: AnalysisParameters
 ) -> pd.DataFrame:
     """Name the most probable model; leave everything empty for tracks that are too short."""
-    probabilities = [f"p_{name.lower()}" for name in MODELS]
+    probabilities = list(PROBABILITY_COLUMNS)
     short = answers["n_points"] < parameters.min_points
     answers = answers.copy()
     answers.loc[short, [*probabilities, *_PER_ALPHA]] = np.nan

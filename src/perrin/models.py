@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["MODELS", "MODEL_COLORS", "MODEL_DESCRIPTIONS", "UNKNOWN_COLOR"]
+__all__ = [
+    "MODELS",
+    "MODEL_COLORS",
+    "MODEL_DESCRIPTIONS",
+    "PROBABILITY_COLUMNS",
+    "UNKNOWN_COLOR",
+]
 
 MODELS: tuple[str, ...] = ("ATTM", "CTRW", "FBM", "LW", "SBM")
 """Names of the models, in the order of the columns ``p_attm`` … ``p_sbm``."""
+
+PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name.lower()}" for name in MODELS)
+"""The columns that hold the models' probabilities, in the same order."""
 
 MODEL_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     {

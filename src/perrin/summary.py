@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from perrin.models import MODELS
+from perrin.models import MODELS, PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
     from perrin.analysis import Analysis
@@ -71,7 +71,7 @@ def describe(analysis: Analysis) -> str:
 
 def _trust(table: pd.DataFrame) -> str:
     """Say how many tracks the medians stand on, and how sure the models are."""
-    probabilities = table[[f"p_{name.lower()}" for name in MODELS]].max(axis=1)
+    probabilities = table[list(PROBABILITY_COLUMNS)].max(axis=1)
     said = [
         f"Alpha is known for {int(table['alpha'].notna().sum())} of {len(table)} tracks, "
         f"D for {int(table['diffusivity'].notna().sum())}"

@@ -18,12 +18,12 @@ from perrin.engine.network import Network
 from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.weights import load_network
 from perrin.errors import Progress
-from perrin.models import MODELS
+from perrin.models import MODELS, PROBABILITY_COLUMNS
+from perrin.simulate.protocols import ALPHAS
 from perrin.tracks import axes_of, index_tracks, validate_tracks
 
-__all__ = ["PROBABILITY_COLUMNS", "predict"]
+__all__ = ["predict"]
 
-PROBABILITY_COLUMNS = tuple(f"p_{name.lower()}" for name in MODELS)
 _POINTS_PER_BATCH = 64_000
 
 Ints = npt.NDArray[np.int64]
@@ -83,7 +83,7 @@ def predict(
     moves = _moves(positions, index.starts, index.stops)
     judged = np.flatnonzero((index.lengths >= SHORTEST) & moves)
 
-    posterior = np.zeros((n, len(MODELS) * 40))
+    posterior = np.zeros((n, len(MODELS) * ALPHAS.numel()))
     distance = np.full(n, np.nan)
     looks = np.zeros(n)
     done, total = 0, int(span[judged].sum())
@@ -107,7 +107,7 @@ def predict(
     table = pd.DataFrame({"particle": index.particles, "n_points": index.lengths})
     answered = looks > 0
     posterior[answered] /= looks[answered, None]
-    joint = torch.from_numpy(posterior[answered]).view(-1, len(MODELS), 40)
+    joint = torch.from_numpy(posterior[answered]).view(-1, len(MODELS), ALPHAS.numel())
     p_model = np.full((n, len(MODELS)), np.nan)
     p_model[answered] = joint.sum(2).numpy()
     quantiles = np.full((n, 3), np.nan)

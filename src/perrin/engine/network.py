@@ -19,10 +19,7 @@ from perrin.models import MODELS
 from perrin.parameters import Parameters, parameter
 from perrin.simulate.protocols import ALPHAS, cell_weights
 
-__all__ = ["ALPHA_STEP", "LENGTH_CLASSES", "Architecture", "Network", "Output", "length_class"]
-
-ALPHA_STEP = float(ALPHAS[1] - ALPHAS[0])
-"""Width of a bin of the anomalous exponent; bin ``i`` is centred on ``ALPHAS[i]``."""
+__all__ = ["LENGTH_CLASSES", "Architecture", "Network", "Output", "length_class"]
 
 
 LENGTH_CLASSES = (10, 20, 30, 50, 100, 200, 400)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from perrin.engine import predict
-from perrin.engine.inference import PROBABILITY_COLUMNS
 from perrin.engine.score import score
 from perrin.engine.weights import BUNDLED, load_card, load_network
 from perrin.errors import Cancelled, InputError
+from perrin.models import PROBABILITY_COLUMNS
 from perrin.simulate import simulate_tracks
 from perrin.simulate.protocols import theory
 
