@@ -213,8 +213,7 @@ def _flags(
     table: pd.DataFrame, per_track: pd.DataFrame, parameters: AnalysisParameters
 ) -> pd.Series:
     index = index_tracks(table)
-    frame = table["frame"].to_numpy()
-    gaps = frame[index.stops - 1] - frame[index.starts] + 1 > index.lengths
+    gaps = index.spans(table["frame"].to_numpy(np.int64)) > index.lengths
     marks = {
         "too_short": per_track["n_points"].to_numpy() < parameters.min_points,
         "has_gaps": gaps,

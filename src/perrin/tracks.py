@@ -114,6 +114,16 @@ class TrackIndex(NamedTuple):
         """Number of localizations of each track."""
         return self.stops - self.starts
 
+    def spans(self, frame: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Frames from the first to the last localization of each track, both included.
+
+        Parameters
+        ----------
+        frame
+            The table's column ``frame``.
+        """
+        return np.asarray(frame[self.stops - 1] - frame[self.starts] + 1)
+
 
 def axes_of(table: pd.DataFrame) -> tuple[str, ...]:
     """Return the position columns of a table: ``("x",)``, ``("y", "x")`` or ``("z", "y", "x")``."""

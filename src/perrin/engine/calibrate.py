@@ -59,13 +59,12 @@ def calibrate(
             embeddings[i].append(output.embedding)
         if all(sum(map(len, c)) >= n_tracks for c in cells):
             break
-    for i in range(len(LENGTH_CLASSES)):
+    for i, n_points in enumerate(LENGTH_CLASSES):
         network.temperature[i] = _temperature(torch.cat(logits[i]), torch.cat(cells[i]))
         known = torch.cat(embeddings[i])
         network.centre[i] = known.mean(0)
         network.whitening[i] = _whitening(known)
-        distance = ((known - network.centre[i]) @ network.whitening[i]).norm(dim=1)
-        network.farthest[i] = distance.quantile(1 - FALSE_ALARMS)
+        network.farthest[i] = network.distance(known, n_points).quantile(1 - FALSE_ALARMS)
     generator = torch.Generator(device).manual_seed(_SEED - 1 - seed)
     figures: dict[str, Any] = {"protocol": "theory-v1, 10 to 999 points, 2000 tracks per dimension"}
     for dim in (1, 2, 3):

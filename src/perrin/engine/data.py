@@ -30,9 +30,8 @@ LONGEST = N_POINTS - 1
 
 _POOL = 2048
 _VIEWS = 4
-_GAPPED, _HELD, _BLURRED = 0.15, 0.1, 0.1  # shares of the batches
 _MOST_HELD = 0.5
-_SHARES = torch.tensor((_GAPPED, _HELD, _BLURRED))
+_SHARES = torch.tensor((0.15, 0.1, 0.1))  # of the batches: gapped, held, blurred
 _SUBFRAMES = (2, 3, 4, 6)
 MOST_MISSING = 0.3
 """Largest share of missing frames that the network is trained on."""

@@ -79,7 +79,7 @@ def predict(
     positions = table[list(axes_of(table))].to_numpy(np.float64)
     frame = table["frame"].to_numpy(np.int64)
     n = index.particles.size
-    span = frame[index.stops - 1] - frame[index.starts] + 1 if n else np.empty(0, np.int64)
+    span = index.spans(frame)
     moves = _moves(positions, index.starts, index.stops)
     judged = np.flatnonzero((index.lengths >= SHORTEST) & moves)
 
@@ -97,7 +97,7 @@ def predict(
         with torch.inference_mode(), autocast(where):
             output = network(xs, gaps)
         np.add.at(posterior, owners, network.posterior(output, length).flatten(1).cpu().numpy())
-        excess = network.distance(output, length) - network.limit(length)
+        excess = network.distance(output.embedding, length) - network.limit(length)
         distance[owners] = np.fmax(distance[owners], excess.cpu().numpy())
         np.add.at(looks, owners, 1)
         done += int((span[owners] / stride).sum())

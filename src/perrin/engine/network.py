@@ -109,10 +109,10 @@ class Network(nn.Module):
         scaled = output.logits / self.temperature[length_class(n_points)]
         return scaled.flatten(1).softmax(1).view_as(output.logits)
 
-    def distance(self, output: Output, n_points: int) -> Tensor:
+    def distance(self, embedding: Tensor, n_points: int) -> Tensor:
         """Mahalanobis distance from the tracks of training, shape ``(n_tracks,)`` (Lee 2018)."""
         i = length_class(n_points)
-        away = (output.embedding - self.centre[i]) @ self.whitening[i]
+        away = (embedding - self.centre[i]) @ self.whitening[i]
         distance: Tensor = torch.linalg.vector_norm(away, dim=1)
         return distance
 

@@ -52,7 +52,7 @@ def answer(network: Network, tracks: TheoryTracks, device: torch.device) -> Answ
                 output = network(positions)
             posterior = network.posterior(output, n_points)
             quantiles = alpha_quantiles(posterior, (0.5, 0.05, 0.95))
-            distance = network.distance(output, n_points)
+            distance = network.distance(output.embedding, n_points)
             parts.append((quantiles.cpu(), posterior.sum(2).cpu(), distance.cpu()))
     back = torch.empty_like(rows_in_order)
     back[rows_in_order] = torch.arange(len(rows_in_order))

@@ -42,9 +42,7 @@ class TrackArrays(NamedTuple):
     @property
     def spans(self) -> npt.NDArray[np.int64]:
         """Frames from the first to the last localization of each track, both included."""
-        if self.frame.size == 0:
-            return np.empty(0, np.int64)
-        return np.asarray(self.frame[self.layout.stops - 1] - self.frame[self.layout.starts] + 1)
+        return self.layout.spans(self.frame)
 
 
 class Steps(NamedTuple):
