@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from perrin.engine.features import fill_gaps
+from perrin.models import MODELS
 from perrin.simulate.models import simulate_displacements
 from perrin.simulate.protocols import (
     ALPHAS,
@@ -28,6 +29,7 @@ SHORTEST = 10
 
 LONGEST = N_POINTS - 1
 
+_TINY = 1e-12
 _POOL = 2048
 _VIEWS = 4
 _MOST_HELD = 0.5
@@ -48,11 +50,33 @@ class Batch(NamedTuple):
         Shape ``(n_tracks, n_points)``, or None if no frame is missing.
     cell
         Index of the true (model, exponent bin) in a flattened ``(5, 40)``, shape ``(n_tracks,)``.
+    diffusivity
+        Half the expected squared displacement from frame to frame along each axis, without noise
+        and blur, shape ``(n_tracks, dim)``. For FBM and SBM, whose diffusivity is given by their
+        parameters, the expectation is over all such tracks; for the others, where it is drawn
+        anew in every track, it is the mean over this track.
+    noise
+        Standard deviation of the localization noise along each axis, shape ``(n_tracks, dim)``.
+    mobility
+        True squared displacement from frame to frame, mean over axes in units of their
+        ``2 * diffusivity``, shape ``(n_tracks, n_points - 1)``.
     """
 
     positions: Tensor
     seen: Tensor | None
     cell: Tensor
+    diffusivity: Tensor
+    noise: Tensor
+    mobility: Tensor
+
+
+class _Drawn(NamedTuple):
+    """Noiseless tracks: displacements, cell, exponent, and the unit they are normalised by."""
+
+    steps: Tensor
+    cell: Tensor
+    alpha: Tensor
+    unit: Tensor
 
 
 class _Pool:
@@ -61,22 +85,22 @@ class _Pool:
     def __init__(self, dim: int, generator: torch.Generator) -> None:
         self.dim, self.generator, self.left = dim, generator, 0
 
-    def draw(self, n: int, n_points: int) -> tuple[Tensor, Tensor]:
+    def draw(self, n: int, n_points: int) -> _Drawn:
         if self.left < n:
             self._refill()
         self.left -= n
         rows = torch.randint(_POOL, (n,), generator=self.generator, device=self.generator.device)
-        return self.steps[rows, :, : n_points - 1], self.cell[rows]
+        steps, cell, alpha, unit = self.tracks
+        return _Drawn(steps[rows, :, : n_points - 1], cell[rows], alpha[rows], unit[rows])
 
     def _refill(self) -> None:
         g = self.generator
         model, alpha = draw_cells(_POOL, "both", g)
         bin_ = (alpha / ALPHAS[0]).round().long() - 1
-        steps = simulate_displacements(
-            model, spread_exponents(model, alpha, g), N_POINTS, self.dim, g
-        )
-        self.steps = normalised(steps)
-        self.cell = model * ALPHAS.numel() + bin_
+        alpha = spread_exponents(model, alpha, g)
+        steps = simulate_displacements(model, alpha, N_POINTS, self.dim, g)
+        unit = steps.std(2, correction=0)
+        self.tracks = _Drawn(normalised(steps), model * ALPHAS.numel() + bin_, alpha, unit)
         self.left = _POOL * _VIEWS
 
 
@@ -113,10 +137,16 @@ def batches(
         n = min(1024, max(16, n_points // length))
         gapped, held, blurred = torch.rand(3, generator=coin).lt(_SHARES).tolist()
         subframes = _subframes(length, coin) if blurred else 1
-        steps, cell = pool.draw(n, length * subframes)
+        drawn = pool.draw(n, length * subframes)
+        steps = frames = drawn.steps
+        unit = drawn.unit
         if subframes > 1:
-            steps = blur(steps, subframes)
-        positions = observe(steps, _noise(n, pool.dim, coin).to(device), generator)
+            steps, blurred_unit = blur(drawn.steps, subframes)
+            frames = _every(drawn.steps, subframes) / blurred_unit[..., None]
+            unit = unit * blurred_unit
+        diffusivity = _diffusivity(frames, drawn, unit, subframes)
+        noise = _noise(n, pool.dim, coin).to(device)
+        positions = observe(steps, noise, generator)
         if held:
             positions = hold(positions, generator)
         seen = None
@@ -125,10 +155,28 @@ def batches(
             seen = torch.rand(n, length, generator=generator, device=device) >= missing
             seen[:, 0] = seen[:, -1] = True
             positions = fill_gaps(positions, seen)
-        yield Batch(positions, seen, cell)
+        mobility = (frames.square() / (2 * diffusivity[..., None]).clamp_min(_TINY)).mean(1)
+        yield Batch(positions, seen, drawn.cell, diffusivity, noise, mobility)
 
 
-def blur(steps: Tensor, subframes: int) -> Tensor:
+def _every(steps: Tensor, subframes: int) -> Tensor:
+    """Displacements over whole frames of ``subframes`` steps, without blur."""
+    path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)
+    return path[..., ::subframes].diff(dim=2)
+
+
+def _diffusivity(frames: Tensor, drawn: _Drawn, unit: Tensor, subframes: int) -> Tensor:
+    """Half the expected squared displacement from frame to frame, see :class:`Batch`."""
+    n_steps = frames.shape[2]
+    model = drawn.cell // ALPHAS.numel()
+    fbm, sbm = model == MODELS.index("FBM"), model == MODELS.index("SBM")
+    of_fbm = float(subframes) ** drawn.alpha
+    of_sbm = ((n_steps * subframes + 1) ** drawn.alpha - 1) / n_steps
+    expected = torch.where(fbm, of_fbm, of_sbm)[:, None] / unit.square()
+    return torch.where((fbm | sbm)[:, None], expected, frames.square().mean(2)) / 2
+
+
+def blur(steps: Tensor, subframes: int) -> tuple[Tensor, Tensor]:
     """Average positions over frames of ``subframes`` steps; all models are self-similar.
 
     Parameters
@@ -140,12 +188,16 @@ def blur(steps: Tensor, subframes: int) -> Tensor:
 
     Returns
     -------
-    Tensor
-        Normalised displacements between frames, shape ``(n_tracks, dim, n_frames - 1)``.
+    tuple of Tensor
+        Normalised displacements between frames, shape ``(n_tracks, dim, n_frames - 1)``, and the
+        unit they are normalised by, shape ``(n_tracks, dim)``.
     """
     path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)
     frames = path.view(*path.shape[:2], -1, subframes).mean(3)
-    return normalised(frames.diff(dim=2))
+    blurred = frames.diff(dim=2)
+    unit = blurred.std(2, correction=0)
+    moves = unit > 1e-4 * blurred.abs().amax(2)
+    return normalised(blurred), torch.where(moves, unit, 1.0)
 
 
 def hold(positions: Tensor, generator: torch.Generator) -> Tensor:

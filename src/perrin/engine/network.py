@@ -7,7 +7,7 @@ exponent, from which both answers follow and between which none can contradict.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
 from typing import NamedTuple
 
 import torch
@@ -52,10 +52,22 @@ class Output(NamedTuple):
         ``(n_tracks, 5, 40)``; minus infinity where a model has no such exponent.
     embedding
         The head's hidden layer, shape ``(n_tracks, hidden)``.
+    log_diffusivity
+        Logarithm of the short-time diffusivity along each axis, in squared units of the positions
+        per frame, and the logarithm of its uncertainty; shape ``(n_tracks, dim, 2)``.
+    log_noise
+        The same for the standard deviation of the localization noise, in units of the positions.
+    log_mobility
+        Logarithm of the local mean squared displacement, free of noise and relative to the
+        track's, for each token (time in steps of :meth:`Network.stride`), shape
+        ``(n_tracks, n_tokens)``.
     """
 
     logits: Tensor
     embedding: Tensor
+    log_diffusivity: Tensor
+    log_noise: Tensor
+    log_mobility: Tensor
 
 
 class Network(nn.Module):
@@ -63,6 +75,7 @@ class Network(nn.Module):
 
     impossible: Tensor
     temperature: Tensor
+    spread: Tensor
     centre: Tensor
     whitening: Tensor
     farthest: Tensor
@@ -87,80 +100,161 @@ class Network(nn.Module):
         self.norm = nn.LayerNorm(a.width)
         self.hidden = nn.Linear(3 * a.width, a.hidden)
         self.answer = nn.Linear(a.hidden, len(MODELS) * ALPHAS.numel())
+        self.scale = nn.Sequential(
+            nn.Linear(a.hidden + a.width, a.hidden), nn.GELU(), nn.Linear(a.hidden, 4)
+        )
+        self.mobility = nn.Linear(a.width, 1)
         self.register_buffer("impossible", cell_weights("both") == 0, persistent=False)
         n = len(LENGTH_CLASSES)
         self.register_buffer("temperature", torch.ones(n))
+        self.register_buffer("spread", torch.ones(3))
         self.register_buffer("centre", torch.zeros(n, a.hidden))
         self.register_buffer("whitening", torch.eye(a.hidden).repeat(n, 1, 1))
         self.register_buffer("farthest", torch.full((n,), torch.inf))
 
-    def forward(self, positions: Tensor, seen: Tensor | None = None) -> Output:
-        """Answer for a batch of tracks of equal length; see :func:`~.features.features`."""
-        seen_features = features(positions.float(), seen)
-        tokens = self.trunk(seen_features)
-        summary, frames = tokens[:, 0], tokens[:, 1:]
-        pooled = torch.cat((frames.mean(1), frames.amax(1), summary), 1)
-        embedding = functional.gelu(self.hidden(pooled))
-        logits = self.answer(embedding).float().unflatten(1, (len(MODELS), ALPHAS.numel()))
-        return Output(logits.masked_fill(self.impossible, float("-inf")), embedding.float())
+    def forward(
+        self, positions: Tensor, seen: Tensor | None = None, lengths: Tensor | None = None
+    ) -> Output:
+        """Answer for a batch of tracks.
 
-    def posterior(self, output: Output, n_points: int) -> Tensor:
-        """Calibrated posterior over (model, exponent bin), shape ``(n_tracks, 5, 40)``."""
-        scaled = output.logits / self.temperature[length_class(n_points)]
+        Parameters
+        ----------
+        positions, seen, lengths
+            As for :func:`~.features.features`. Tracks of different length may share a batch if
+            :meth:`stride` is the same for all; the answers are those that each would get alone.
+        """
+        x = features(positions.float(), seen, lengths)
+        summaries = self.summary(x.summary)
+        tokens, mask = self.trunk(x, summaries)
+        summary, frames = tokens[:, 0], tokens[:, 1:]
+        if mask is None:
+            mean, most = frames.mean(1), frames.amax(1)
+        else:
+            mean = (frames * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+            most = frames.masked_fill(~mask[..., None], float("-inf")).amax(1)
+        embedding = functional.gelu(self.hidden(torch.cat((mean, most, summary), 1)))
+        logits = self.answer(embedding).float().unflatten(1, (len(MODELS), ALPHAS.numel()))
+        each_axis = torch.cat((embedding[:, None].expand(-1, summaries.shape[1], -1), summaries), 2)
+        scale = self.scale(each_axis).float()
+        unit = x.mean_square.clamp_min(1e-30).log()
+        log_diffusivity = torch.stack((scale[..., 0] + unit - math.log(2), scale[..., 1]), 2)
+        log_noise = torch.stack((scale[..., 2] + unit / 2, scale[..., 3]), 2)
+        return Output(
+            logits.masked_fill(self.impossible, float("-inf")),
+            embedding.float(),
+            log_diffusivity,
+            log_noise,
+            self.mobility(frames).float().squeeze(2),
+        )
+
+    def posterior(self, output: Output, n_points: int | Tensor) -> Tensor:
+        """Calibrated posterior over (model, exponent bin), shape ``(n_tracks, 5, 40)``.
+
+        Parameters
+        ----------
+        output
+            What the network said of the tracks.
+        n_points
+            Their length, or the length of each, shape ``(n_tracks,)``.
+        """
+        scaled = output.logits / self.temperature[_length_classes(n_points)].view(-1, 1, 1)
         return scaled.flatten(1).softmax(1).view_as(output.logits)
 
-    def distance(self, embedding: Tensor, n_points: int) -> Tensor:
+    def distance(self, embedding: Tensor, n_points: int | Tensor) -> Tensor:
         """Mahalanobis distance from the tracks of training, shape ``(n_tracks,)`` (Lee 2018)."""
-        i = length_class(n_points)
-        away = (embedding - self.centre[i]) @ self.whitening[i]
-        distance: Tensor = torch.linalg.vector_norm(away, dim=1)
+        classes = _length_classes(n_points).expand(len(embedding))
+        distance = embedding.new_empty(len(embedding))
+        for i in classes.unique().tolist():
+            rows = classes == i
+            away = (embedding[rows] - self.centre[i]) @ self.whitening[i]
+            distance[rows] = torch.linalg.vector_norm(away, dim=1)
         return distance
 
-    def limit(self, n_points: int) -> Tensor:
+    def limit(self, n_points: int | Tensor) -> Tensor:
         """Distance beyond which a track of this length counts as unlike the training."""
-        return self.farthest[length_class(n_points)]
+        return self.farthest[_length_classes(n_points)]
 
-    def trunk(self, x: Features) -> Tensor:
-        """Tokens of shape ``(n_tracks, 1 + n_tokens, width)``; the first one sums up the track."""
-        n, dim = x.odd.shape[:2]
-        response = self.filters(x.odd.flatten(0, 1))
-        encoded = torch.cat(
-            (response.abs(), (response.square() + 1e-3).log() / 4, x.even.flatten(0, 1)), 1
-        )
-        per_axis = functional.relu(self.per_axis(encoded))
-        per_axis = per_axis.view(n, dim, *per_axis.shape[1:]).mean(1)
-        frames = self.mix(per_axis + self.joint(x.joint))
-        stride = 1
-        for shorten in self.strides:
-            if frames.shape[2] <= self.architecture.max_tokens:
-                break
-            frames = shorten(frames)
-            stride *= 2
-        tokens = self.to_trunk(frames.transpose(1, 2))
-        tokens = tokens + self.position(_waves(tokens.shape[1], stride, tokens.device))
-        summaries = self.summary(x.summary)
+    def n_strides(self, n_points: int) -> int:
+        """How many times a track of so many points is halved."""
+        n_steps, n = n_points - 1, 0
+        while n < len(self.strides) and n_steps > self.architecture.max_tokens:
+            n_steps, n = n_steps // 2, n + 1
+        return n
+
+    def stride(self, n_points: int) -> int:
+        """Frames per token for a track of so many points."""
+        return int(2 ** self.n_strides(n_points))
+
+    def _responses(self, odd: Tensor) -> Tensor:
+        """Apply the linear filters; shape ``(n_axes, n_steps, n_filters)``."""
+        reach = self.architecture.kernel // 2
+        pieces = functional.pad(odd, (reach, reach)).unfold(2, self.architecture.kernel, 1)
+        return functional.linear(pieces.transpose(1, 2).flatten(2), self.filters.weight.flatten(1))
+
+    def trunk(self, x: Features, summaries: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Tokens, shape ``(n_tracks, 1 + n_tokens, width)``, the first of which sums up the track.
+
+        The second result says which of the others belong to the track, None if all do.
+        """
+        n, dim, _, n_steps = x.odd.shape
+        size = self._responses(x.odd.flatten(0, 1)).abs()
+        even = x.even.flatten(0, 1).transpose(1, 2)
+        encoded = torch.cat((size, (size * size + _FLOOR).log(), even.to(size.dtype)), 2)
+        per_axis = functional.relu(_linear(encoded, self.per_axis))
+        per_axis = per_axis.view(n, dim, n_steps, -1).mean(1)
+        there = None if x.there is None else x.there.transpose(1, 2)
+        frames = per_axis + _linear(x.joint.transpose(1, 2), self.joint)
+        frames = _masked(self.mix(_masked(frames, there)), there)
+        n_strides = self.n_strides(n_steps + 1)
+        for shorten in self.strides[:n_strides]:
+            there = None if there is None else there[:, 1::2]
+            frames = _masked(shorten(frames), there)
+        tokens = self.to_trunk(frames)
+        tokens = tokens + self.position(_waves(tokens.shape[1], 2**n_strides, tokens.device))
         summary = self.summary_token(torch.cat((summaries.mean(1), summaries.amax(1)), 1))
         tokens = torch.cat((summary[:, None], tokens), 1)
+        mask = None if there is None else there[..., 0]
+        attended = None if mask is None else functional.pad(mask, (1, 0), value=True)
         for block in self.blocks:
-            tokens = block(tokens)
-        normalised: Tensor = self.norm(tokens)
-        return normalised
+            tokens = block(tokens, attended)
+        return self.norm(tokens), mask
 
 
 def length_class(n_points: int) -> int:
     """Index into :data:`LENGTH_CLASSES`; tracks below the first class belong to it."""
-    return max(0, bisect_right(LENGTH_CLASSES, n_points) - 1)
+    return int(_length_classes(n_points))
+
+
+def _length_classes(n_points: int | Tensor) -> Tensor:
+    lengths = torch.as_tensor(n_points)
+    edges = torch.tensor(LENGTH_CLASSES[1:], device=lengths.device)
+    return torch.bucketize(lengths, edges, right=True)
 
 
 class _Convolution(nn.Module):
+    """Convolution, normalisation and rectifier on ``(n_tracks, time, channels)``.
+
+    Time before channels spares the transpositions around the normalisation; on a CPU the
+    convolution is faster as one product of matrices, too.
+    """
+
     def __init__(self, width: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(width, width, kernel, stride, padding=(kernel - 1) // 2)
+        self.convolution = nn.Conv1d(width, width, kernel, stride)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.convolution(x).transpose(1, 2)).transpose(1, 2)
-        return functional.relu(y)
+        (kernel,), (stride,) = self.convolution.kernel_size, self.convolution.stride
+        n_out = x.shape[1] // stride
+        padded = functional.pad(x, (0, 0, (kernel - 1) // 2, kernel // 2))
+        last = stride * (n_out - 1) + 1
+        taps = torch.cat([padded[:, i : i + last : stride] for i in range(kernel)], 2)
+        return functional.relu(self.norm(_linear(taps, self.convolution)))
+
+
+def _linear(x: Tensor, convolution: nn.Conv1d) -> Tensor:
+    """Apply a convolution to its taps, shape ``(..., kernel * channels)``, as one product."""
+    return functional.linear(x, convolution.weight.transpose(1, 2).flatten(1), convolution.bias)
 
 
 class _Block(nn.Module):
@@ -176,24 +270,30 @@ class _Block(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         qkv = self.query_key_value(self.norm_attention(x))
         q, k, v = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = _attend(q, k, v)
+        attended = _attend(q, k, v, mask)
         x = x + self.project(attended.transpose(1, 2).flatten(2))
         hidden = functional.relu(self.expand(self.norm_feed_forward(x))).square()
         y: Tensor = x + self.contract(hidden)
         return y
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    where = None if mask is None else mask[:, None, None]
     if q.device.type != "cpu":
-        return functional.scaled_dot_product_attention(q, k, v)
+        return functional.scaled_dot_product_attention(q, k, v, where)
     # On a CPU the backward pass in bfloat16 is several times slower than in single precision.
     with torch.autocast("cpu", enabled=False):
-        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float())
+        return functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), where)
 
 
+def _masked(x: Tensor, there: Tensor | None) -> Tensor:
+    return x if there is None else x * there
+
+
+_FLOOR = 1e-3
 _N_WAVES = 10
 
 

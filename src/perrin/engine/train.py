@@ -16,30 +16,36 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional
 
 from perrin.device import autocast, pick_device
 from perrin.engine.calibrate import calibrate
-from perrin.engine.data import batches
-from perrin.engine.network import Architecture, Network
+from perrin.engine.data import Batch, batches
+from perrin.engine.network import Architecture, Network, Output
 from perrin.engine.score import score
 from perrin.engine.weights import load_network, load_tensors, save_network, save_tensors
 from perrin.errors import Progress
 from perrin.parameters import Parameters, parameter
 from perrin.simulate.protocols import theory
 
-__all__ = ["Training", "train"]
+__all__ = ["Training", "losses", "train"]
 
 _AVERAGING = 0.999
 _MEETING = "processes"
 _BATCHES_PER_LOOK = 20
 _N_LOOKED_AT = 600
+_SHARE_OF_SCALE = 0.1
+_SHARE_OF_MOBILITY = 0.1
+_LEAST_SHARE = 0.02
+_LEAST_MOBILITY = 0.01
+_TINY = 1e-30
 
 
 class Training(Parameters):
     """How to train the network."""
 
     minutes: float = parameter(60, "Time to spend on training.", unit="min", gt=0)
-    learning_rate: float = parameter(1e-3, "Highest step size of AdamW.", gt=0)
+    learning_rate: float = parameter(1e-3, "Highest step size of Muon and AdamW.", gt=0)
     weight_decay: float = parameter(0.05, "Decay of the weights.", ge=0, advanced=True)
     batch_points: int = parameter(32_000, "Localizations per batch.", ge=1000, advanced=True)
     seed: int = parameter(1, "Seed of the simulated tracks and of the first weights.", ge=0)
@@ -135,7 +141,7 @@ def _work(
     while run.seconds < budget:
         started = time.monotonic()
         for _ in range(_BATCHES_PER_LOOK):
-            run.learn(*next(stream))
+            run.learn(next(stream))
         run.tick(time.monotonic() - started)
         if rank == 0:
             if progress is not None:
@@ -158,25 +164,20 @@ class _Run:
         self.averaged.load_state_dict(self.network.state_dict())
         self.averaged.eval()
         self.network.train()
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        kept = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": parameters.weight_decay},
-             {"params": kept, "weight_decay": 0.0}],
-            lr=parameters.learning_rate, betas=(0.9, 0.98),
-        )  # fmt: skip
+        self.optimisers = _optimisers(self.network, parameters)
         self.step, self.views, self.seconds, self.saved_at = 0, 0, 0.0, 0.0
         self.loss = torch.zeros((), device=device)
 
-    def learn(self, positions: Tensor, seen: Tensor | None, cell: Tensor) -> None:
+    def learn(self, batch: Batch) -> None:
         """Take one step on one batch."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self._learning_rate()
         with autocast(self.device):
-            output = self.network(positions, seen)
-        loss = nn.functional.cross_entropy(output.logits.flatten(1), cell)
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+            output = self.network(batch.positions, batch.seen)
+        answer, others = losses(output, batch, self.network.stride(batch.positions.shape[2]))
+        self.network.zero_grad()
+        (answer + others).backward()  # type: ignore[no-untyped-call]
         # A layer that only long tracks pass through has no gradient after a batch of short ones.
         for p in self.network.parameters():
             if p.grad is None:
@@ -184,12 +185,13 @@ class _Run:
         if self.parameters.processes > 1:
             self._share_gradients()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
-        self.views += len(cell) * self.parameters.processes
+        self.views += len(batch.cell) * self.parameters.processes
         weight = 1 - min(_AVERAGING, self.step / (self.step + 10))
         with torch.no_grad():
-            self.loss.lerp_(loss, 0.01)
+            self.loss.lerp_(answer, 0.01)
             torch._foreach_lerp_(
                 list(self.averaged.parameters()), list(self.network.parameters()), weight
             )
@@ -215,11 +217,16 @@ class _Run:
             ):
                 p.copy_(tensors[f"network.{i}"])
                 q.copy_(tensors[f"averaged.{i}"])
-                self.optimiser.state[p] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": tensors[f"mean.{i}"].to(p.device),
-                    "exp_avg_sq": tensors[f"square.{i}"].to(p.device),
-                }
+        names = {p: i for i, p in enumerate(self.network.parameters())}
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                for p in group["params"]:
+                    start = f"optimiser.{names[p]}."
+                    optimiser.state[p] = {
+                        name.removeprefix(start): tensor.to(p.device if tensor.ndim else "cpu")
+                        for name, tensor in tensors.items()
+                        if name.startswith(start)
+                    }
 
     def save_if_due(self, *, final: bool) -> None:
         """Save the state and look at held-out tracks, every so often and at the end."""
@@ -229,10 +236,10 @@ class _Run:
         tensors: dict[str, Tensor] = {}
         pairs = zip(self.network.parameters(), self.averaged.parameters(), strict=True)
         for i, (p, q) in enumerate(pairs):
-            state = self.optimiser.state[p]
             tensors[f"network.{i}"], tensors[f"averaged.{i}"] = p, q
-            tensors[f"mean.{i}"] = state["exp_avg"]
-            tensors[f"square.{i}"] = state["exp_avg_sq"]
+            for optimiser in self.optimisers:
+                for name, value in optimiser.state.get(p, {}).items():
+                    tensors[f"optimiser.{i}.{name}"] = value
         about = {"step": self.step, "views": self.views, "seconds": self.seconds}
         save_tensors(self.folder / "state.safetensors", tensors, about)
         self._log()
@@ -268,6 +275,64 @@ class _Run:
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         nn.utils.vector_to_parameters(flat / self.parameters.processes, gradients)
+
+
+def losses(output: Output, batch: Batch, stride: int) -> tuple[Tensor, Tensor]:
+    """Compute what training makes small: for the answer, and for all that is asked besides.
+
+    Parameters
+    ----------
+    output, batch
+        What the network said of the tracks, and the truth.
+    stride
+        Frames per token.
+
+    Returns
+    -------
+    tuple of Tensor
+        The cross-entropy of model and exponent; and the weighted sum of the negative
+        log-likelihoods of diffusivity and noise, whose logarithms are taken to be Laplacian, so
+        that the answer is a median, and the mean squared error of the local log-mobility.
+    """
+    answer = functional.cross_entropy(output.logits.flatten(1), batch.cell)
+    mean_square = batch.positions.diff(dim=2).square().mean(2)
+    # Noise far below the displacements leaves no trace of its size, nor motion far below noise.
+    noise = batch.noise.maximum(_LEAST_SHARE * mean_square.sqrt())
+    diffusivity = batch.diffusivity.maximum(_LEAST_SHARE**2 * mean_square)
+    scale = _laplace(output.log_diffusivity, diffusivity) + _laplace(output.log_noise, noise)
+    mobility = functional.avg_pool1d(batch.mobility[:, None], stride)[:, 0]
+    error = output.log_mobility - (mobility + _LEAST_MOBILITY).log()
+    return answer, _SHARE_OF_SCALE * scale + _SHARE_OF_MOBILITY * error.square().mean()
+
+
+def _laplace(answer: Tensor, truth: Tensor) -> Tensor:
+    log_scale = answer[..., 1]
+    error = (answer[..., 0] - truth.clamp_min(_TINY).log()).abs()
+    return (error * (-log_scale).exp() + log_scale).mean()
+
+
+def _optimisers(network: Network, parameters: Training) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the trunk, AdamW for everything else (Jordan 2024)."""
+    rate, decay = parameters.learning_rate, parameters.weight_decay
+    named = dict(network.named_parameters())
+    hidden = [name for name, p in named.items() if p.ndim == 2 and not name.startswith("answer")]
+    others = [p for name, p in named.items() if name not in hidden]
+    return [
+        torch.optim.Muon(
+            [named[name] for name in hidden],
+            lr=rate,
+            weight_decay=decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        torch.optim.AdamW(
+            [
+                {"params": [p for p in others if p.ndim > 1], "weight_decay": decay},
+                {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=rate,
+            betas=(0.9, 0.98),
+        ),
+    ]
 
 
 def _card(parameters: Training, about: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:

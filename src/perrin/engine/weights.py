@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLED", "load_card", "load_network", "load_tensors", "save_network", "save_tensors"]
 
-FORMAT = 1
+FORMAT = 2
 BUNDLED = Path(str(files("perrin.engine"))) / "bundled" / "andi.safetensors"
 """The weights that come with Perrin."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,8 +24,11 @@ def test_shapes(walk: torch.Tensor) -> None:
 
 def test_place_and_scale_of_each_axis_do_not_matter(walk: torch.Tensor) -> None:
     moved = walk * torch.tensor([3.0, 0.01])[:, None] + torch.tensor([500.0, -20.0])[:, None]
-    for first, second in zip(features(walk), features(moved), strict=True):
-        torch.testing.assert_close(first, second, rtol=1e-2, atol=1e-2)
+    x, y = features(walk), features(moved)
+    for name in ("odd", "even", "joint", "summary"):
+        torch.testing.assert_close(getattr(x, name), getattr(y, name), rtol=1e-2, atol=1e-2)
+    scale = torch.tensor([9.0, 1e-4])
+    torch.testing.assert_close(y.mean_square, x.mean_square * scale, rtol=1e-3, atol=0)
 
 
 def test_a_mirrored_axis_changes_the_sign_of_odd_channels_alone(walk: torch.Tensor) -> None:
@@ -43,7 +47,7 @@ def test_the_second_moment_of_brownian_motion_grows_with_lag() -> None:
 
 @pytest.mark.parametrize("track", [torch.zeros(1, 2, 12), torch.arange(12.0).expand(1, 2, 12)])
 def test_tracks_without_randomness_give_finite_numbers(track: torch.Tensor) -> None:
-    assert all(torch.isfinite(part).all() for part in features(track))
+    assert all(torch.isfinite(part).all() for part in features(track) if part is not None)
 
 
 def test_gaps_are_filled_by_straight_lines() -> None:
@@ -52,6 +56,40 @@ def test_gaps_are_filled_by_straight_lines() -> None:
     torch.testing.assert_close(
         fill_gaps(positions, seen), torch.tensor([[[0.0, 2.0, 4.0, 6.0, 7.0, 8.0, 9.0]]])
     )
+
+
+def test_before_the_first_and_after_the_last_localization_the_nearest_is_repeated() -> None:
+    positions = torch.tensor([[[99.0, 1.0, 99.0, 3.0, 99.0, 99.0]]])
+    seen = torch.tensor([[False, True, False, True, False, False]])
+    torch.testing.assert_close(
+        fill_gaps(positions, seen), torch.tensor([[[1.0, 1.0, 2.0, 3.0, 3.0, 3.0]]])
+    )
+
+
+def test_what_follows_a_track_in_its_batch_changes_nothing(walk: torch.Tensor) -> None:
+    lengths = torch.tensor([60, 12, 33, 40, 3])
+    padded = features(walk, lengths=lengths)
+    assert padded.there is not None
+    for i, n in enumerate(lengths.tolist()):
+        alone = features(walk[i : i + 1, :, :n])
+        for name in ("odd", "even", "joint"):
+            there, expected = getattr(padded, name)[i, ..., : n - 1], getattr(alone, name)[0]
+            torch.testing.assert_close(there, expected, rtol=1e-4, atol=1e-4)
+        assert (padded.odd[i, ..., n - 1 :] == 0).all()
+        torch.testing.assert_close(padded.summary[i], alone.summary[0], rtol=1e-4, atol=1e-4)
+        assert padded.there[i].sum() == n - 1
+
+
+def test_local_mobility_follows_a_change_of_diffusivity() -> None:
+    steps = torch.randn(300, 1, 600, generator=torch.Generator().manual_seed(2))
+    steps[..., 300:] *= 3
+    even = features(steps.cumsum(2)).even[:, 0]
+    for channel in range(4, N_EVEN):
+        local = even[:, channel].mean(0)
+        # Halved logarithms: a threefold step is a difference of log 3, but for the spread of means.
+        assert (local[400:500].mean() - local[100:200].mean()).item() == pytest.approx(
+            np.log(3), abs=0.12
+        )
 
 
 def test_steps_beside_a_gap_are_marked_unseen(walk: torch.Tensor) -> None:

@@ -11,9 +11,9 @@ import torch
 
 from perrin.engine.calibrate import calibrate
 from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches, blur, hold
-from perrin.engine.network import Architecture, Network
+from perrin.engine.network import Architecture, Network, Output
 from perrin.engine.score import Figures
-from perrin.engine.train import Training, train
+from perrin.engine.train import Training, losses, train
 from perrin.engine.weights import (
     load_card,
     load_network,
@@ -29,12 +29,17 @@ SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2,
 
 def test_batches_hold_what_they_promise() -> None:
     dims, lengths, gapped = set(), [], 0
-    for positions, seen, cell in itertools.islice(batches(3, n_points=4000), 60):
+    for positions, seen, cell, diffusivity, noise, mobility in itertools.islice(
+        batches(3, n_points=4000), 60
+    ):
         n, dim, n_points = positions.shape
         assert torch.isfinite(positions).all()
         assert SHORTEST <= n_points <= LONGEST
         assert cell.shape == (n,)
         assert (cell_weights("both").flatten()[cell] > 0).all()
+        assert diffusivity.shape == noise.shape == (n, dim)
+        assert mobility.shape == (n, n_points - 1)
+        assert all(torch.isfinite(truth).all() for truth in (diffusivity, noise, mobility))
         if seen is not None:
             gapped += 1
             assert seen[:, [0, -1]].all()
@@ -55,6 +60,68 @@ def test_the_same_seed_makes_the_same_batches() -> None:
     ):
         assert torch.equal(first.positions, second.positions)
         assert torch.equal(first.cell, second.cell)
+
+
+def test_squared_displacements_are_those_of_the_true_diffusivity_and_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # <dx²> = 2 D + 2 sigma² (Qian 1991), in every model, without blur and held frames.
+    monkeypatch.setattr("perrin.engine.data._SHARES", torch.zeros(3))
+    ratios: dict[int, list[torch.Tensor]] = {code: [] for code in range(5)}
+    for batch in itertools.islice(batches(11, n_points=8000), 120):
+        seen = batch.positions.diff(dim=2).square().mean((1, 2))
+        true = 2 * (batch.diffusivity + batch.noise.square()).mean(1)
+        for code, found in ratios.items():
+            found.append((seen / true)[batch.cell // 40 == code])
+    for code, found in ratios.items():
+        ratio = torch.cat(found)
+        error = ratio.std() / len(ratio) ** 0.5
+        assert ratio.mean().item() == pytest.approx(1, abs=0.01 + 4 * error.item()), code
+
+
+def test_the_unblurred_diffusivity_of_blurred_tracks_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Blur over whole frames takes a third off Brownian motion's squared displacement, if they
+    # are divided into infinitely many parts (Berglund 2010); here into six.
+    monkeypatch.setattr("perrin.engine.data._SHARES", torch.tensor([0.0, 0.0, 1.0]))
+    monkeypatch.setattr("perrin.engine.data._SUBFRAMES", (6,))
+    monkeypatch.setattr("perrin.engine.data._length", lambda _coin: 166)
+    monkeypatch.setattr("perrin.engine.data.draw_cells", _brownian)
+    ratios = []
+    for batch in itertools.islice(batches(12, n_points=8000), 30):
+        seen = batch.positions.diff(dim=2).square().mean((1, 2))
+        blurred = batch.diffusivity * (1 - (1 - 1 / 6**2) / 3)
+        ratios.append(seen / (2 * (blurred + batch.noise.square()).mean(1)))
+    assert torch.cat(ratios).mean().item() == pytest.approx(1, abs=0.015)
+
+
+def _brownian(n: int, _task: str, _generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    return torch.full((n,), 2), torch.ones(n)
+
+
+def test_true_answers_cost_less_than_wrong_ones() -> None:
+    batch = next(batches(4, n_points=2000))
+    n, dim, n_points = batch.positions.shape
+    stride = 4
+    n_tokens = (n_points - 1) // stride
+    right = torch.full((n, 5 * 40), -9.0)
+    right[torch.arange(n), batch.cell] = 9.0
+    local = torch.nn.functional.avg_pool1d(batch.mobility[:, None], stride)[:, 0]
+    sure = torch.full((n, dim), -2.0)
+    truth = Output(
+        right.view(n, 5, 40),
+        torch.zeros(n, 1),
+        torch.stack((batch.diffusivity.log(), sure), 2),
+        torch.stack((batch.noise.log(), sure), 2),
+        (local + 0.01).log(),
+    )
+    assert truth.log_mobility.shape == (n, n_tokens)
+    best = losses(truth, batch, stride)
+    for name in ("logits", "log_diffusivity", "log_noise", "log_mobility"):
+        wrong = truth._replace(**{name: getattr(truth, name).roll(1, 0) + 0.3})
+        answer, others = losses(wrong, batch, stride)
+        assert answer + others > sum(best)
 
 
 @pytest.fixture
@@ -122,9 +189,10 @@ def test_what_is_not_weights_is_refused_by_name(tmp_path: Path) -> None:
 def test_blur_is_that_of_a_shutter_open_all_the_time() -> None:
     # Brownian motion averaged over whole frames: neighbours correlate by 1/6 over 2/3
     # (Berglund 2010, R = 1/6), and every displacement is normalised.
-    steps = torch.randn(3000, 1, 8 * 40 - 1, generator=torch.Generator().manual_seed(1))
-    blurred = blur(steps, 8)
-    assert blurred.shape == (3000, 1, 39)
+    steps = torch.randn(1000, 1, 8 * 200 - 1, generator=torch.Generator().manual_seed(1))
+    blurred, unit = blur(steps, 8)
+    assert blurred.shape == (1000, 1, 199)
+    assert unit.mean().item() == pytest.approx((8 * (2 / 3 + 1 / (3 * 8**2))) ** 0.5, rel=0.01)
     correlation = (blurred[..., 1:] * blurred[..., :-1]).mean() / blurred.square().mean()
     expected = (1 - 1 / 8**2) / 6 / (2 / 3 + 1 / (3 * 8**2))
     assert correlation.item() == pytest.approx(expected, abs=0.01)
