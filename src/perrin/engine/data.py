@@ -22,7 +22,7 @@ from perrin.simulate.protocols import (
     spread_exponents,
 )
 
-__all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches", "blur", "hold"]
+__all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches", "blur", "exposure_of", "hold"]
 
 SHORTEST = 10
 """Fewest localizations of a track that the network is trained on."""
@@ -33,8 +33,9 @@ _TINY = 1e-12
 _POOL = 2048
 _VIEWS = 4
 _MOST_HELD = 0.5
-_SHARES = torch.tensor((0.15, 0.1, 0.1))  # of the batches: gapped, held, blurred
-_SUBFRAMES = (2, 3, 4, 6)
+_SHARES = torch.tensor((0.15, 0.1, 0.2))  # of the batches: gapped, held, blurred
+_SUBFRAMES = (3, 4, 6, 10)
+_FINE_POINTS = min(_SUBFRAMES) * LONGEST
 MOST_MISSING = 0.3
 """Largest share of missing frames that the network is trained on."""
 
@@ -60,6 +61,8 @@ class Batch(NamedTuple):
     mobility
         True squared displacement from frame to frame, mean over axes in units of their
         ``2 * diffusivity``, shape ``(n_tracks, n_points - 1)``.
+    exposure
+        Share of the frame interval during which the shutter was open.
     """
 
     positions: Tensor
@@ -68,6 +71,7 @@ class Batch(NamedTuple):
     diffusivity: Tensor
     noise: Tensor
     mobility: Tensor
+    exposure: float
 
 
 class _Drawn(NamedTuple):
@@ -82,26 +86,28 @@ class _Drawn(NamedTuple):
 class _Pool:
     """Noiseless tracks of one dimension, looked at several times under new noise and cuts."""
 
-    def __init__(self, dim: int, generator: torch.Generator) -> None:
+    def __init__(self, dim: int, generator: torch.Generator, n_tracks: int, n_points: int) -> None:
         self.dim, self.generator, self.left = dim, generator, 0
+        self.n_tracks, self.n_points = n_tracks, n_points
 
     def draw(self, n: int, n_points: int) -> _Drawn:
         if self.left < n:
             self._refill()
         self.left -= n
-        rows = torch.randint(_POOL, (n,), generator=self.generator, device=self.generator.device)
+        g = self.generator
+        rows = torch.randint(self.n_tracks, (n,), generator=g, device=g.device)
         steps, cell, alpha, unit = self.tracks
         return _Drawn(steps[rows, :, : n_points - 1], cell[rows], alpha[rows], unit[rows])
 
     def _refill(self) -> None:
         g = self.generator
-        model, alpha = draw_cells(_POOL, "both", g)
+        model, alpha = draw_cells(self.n_tracks, "both", g)
         bin_ = (alpha / ALPHAS[0]).round().long() - 1
         alpha = spread_exponents(model, alpha, g)
-        steps = simulate_displacements(model, alpha, N_POINTS, self.dim, g)
+        steps = simulate_displacements(model, alpha, self.n_points, self.dim, g)
         unit = steps.std(2, correction=0)
         self.tracks = _Drawn(normalised(steps), model * ALPHAS.numel() + bin_, alpha, unit)
-        self.left = _POOL * _VIEWS
+        self.left = self.n_tracks * _VIEWS
 
 
 def batches(
@@ -114,7 +120,8 @@ def batches(
     drawn per axis or per track, mostly at the challenge's levels, otherwise log-uniform from 0.02
     to 2. Exponents fill the bins of the answer evenly. Some batches have missing frames; some have
     frames that show in part what the one before showed, as in videos that were compressed or
-    transmitted with losses; some are blurred by a shutter that is open all the time.
+    transmitted with losses; some are blurred by a shutter that is open for part of the frame or all
+    of it, and the network is told for how much.
 
     Parameters
     ----------
@@ -130,18 +137,24 @@ def batches(
     """
     generator = torch.Generator(device).manual_seed(seed + 7_919 * share)
     coin = torch.Generator().manual_seed(seed)
-    pools = [_Pool(dim, generator) for dim in (1, 2, 3)]
+    pools = [
+        (_Pool(dim, generator, _POOL, N_POINTS), _Pool(dim, generator, _POOL // 4, _FINE_POINTS))
+        for dim in (1, 2, 3)
+    ]
     while True:
-        pool = pools[int(torch.randint(3, (), generator=coin))]
+        sharp_pool, fine_pool = pools[int(torch.randint(3, (), generator=coin))]
         length = _length(coin)
         n = min(1024, max(16, n_points // length))
         gapped, held, blurred = torch.rand(3, generator=coin).lt(_SHARES).tolist()
-        subframes = _subframes(length, coin) if blurred else 1
+        pool, subframes, exposed = sharp_pool, 1, 1
+        if blurred:
+            pool = fine_pool
+            subframes, exposed = _shutter(length, coin)
         drawn = pool.draw(n, length * subframes)
         steps = frames = drawn.steps
         unit = drawn.unit
         if subframes > 1:
-            steps, blurred_unit = blur(drawn.steps, subframes)
+            steps, blurred_unit = blur(drawn.steps, subframes, exposed)
             frames = _every(drawn.steps, subframes) / blurred_unit[..., None]
             unit = unit * blurred_unit
         diffusivity = _diffusivity(frames, drawn, unit, subframes)
@@ -156,7 +169,8 @@ def batches(
             seen[:, 0] = seen[:, -1] = True
             positions = fill_gaps(positions, seen)
         mobility = (frames.square() / (2 * diffusivity[..., None]).clamp_min(_TINY)).mean(1)
-        yield Batch(positions, seen, drawn.cell, diffusivity, noise, mobility)
+        exposure = exposure_of(subframes, exposed)
+        yield Batch(positions, seen, drawn.cell, diffusivity, noise, mobility, exposure)
 
 
 def _every(steps: Tensor, subframes: int) -> Tensor:
@@ -176,15 +190,17 @@ def _diffusivity(frames: Tensor, drawn: _Drawn, unit: Tensor, subframes: int) ->
     return torch.where((fbm | sbm)[:, None], expected, frames.square().mean(2)) / 2
 
 
-def blur(steps: Tensor, subframes: int) -> tuple[Tensor, Tensor]:
-    """Average positions over frames of ``subframes`` steps; all models are self-similar.
+def blur(steps: Tensor, subframes: int, exposed: int) -> tuple[Tensor, Tensor]:
+    """Average positions over part of each frame; all models are self-similar.
 
     Parameters
     ----------
     steps
         Displacements, shape ``(n_tracks, dim, n_frames * subframes - 1)``.
     subframes
-        Positions that one frame averages.
+        Steps into which a frame is divided.
+    exposed
+        Positions that one frame averages, 1 to ``subframes``.
 
     Returns
     -------
@@ -193,11 +209,20 @@ def blur(steps: Tensor, subframes: int) -> tuple[Tensor, Tensor]:
         unit they are normalised by, shape ``(n_tracks, dim)``.
     """
     path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)
-    frames = path.view(*path.shape[:2], -1, subframes).mean(3)
+    frames = path.view(*path.shape[:2], -1, subframes)[..., :exposed].mean(3)
     blurred = frames.diff(dim=2)
     unit = blurred.std(2, correction=0)
     moves = unit > 1e-4 * blurred.abs().amax(2)
     return normalised(blurred), torch.where(moves, unit, 1.0)
+
+
+def exposure_of(subframes: int, exposed: int) -> float:
+    """Share of the frame whose blur equals that of ``exposed`` of its ``subframes`` positions.
+
+    A mean over a share e of the frame takes ``e / 3`` off Brownian motion's squared displacement
+    of a frame (Berglund 2010), a mean over k of m positions ``(k² - 1) / (3 k m)``.
+    """
+    return (exposed**2 - 1) / (exposed * subframes)
 
 
 def hold(positions: Tensor, generator: torch.Generator) -> Tensor:
@@ -216,11 +241,16 @@ def hold(positions: Tensor, generator: torch.Generator) -> Tensor:
     return mixed
 
 
-def _subframes(length: int, coin: torch.Generator) -> int:
-    """Draw into how many steps a frame is divided; one if the simulated tracks are too short."""
-    possible = [m for m in _SUBFRAMES if m * length <= N_POINTS]
-    choice = int(torch.randint(max(1, len(possible)), (), generator=coin))
-    return possible[choice] if possible else 1
+def _shutter(length: int, coin: torch.Generator) -> tuple[int, int]:
+    """Draw into how many steps a frame is divided, and how many of them it averages.
+
+    Half of the shutters are open as long as they can be.
+    """
+    possible = [m for m in _SUBFRAMES if m * length <= _FINE_POINTS]
+    subframes = possible[int(torch.randint(len(possible), (), generator=coin))]
+    if torch.rand((), generator=coin) < 0.5:
+        return subframes, subframes
+    return subframes, 1 + int(torch.randint(subframes, (), generator=coin))
 
 
 def _length(coin: torch.Generator) -> int:

@@ -22,7 +22,7 @@ WINDOWS = ((1, 8), (1, 32), (4, 32), (16, 64))
 
 N_ODD = 3
 N_EVEN = 4 + len(WINDOWS)
-N_SUMMARY = 4 * len(LAGS) + 1
+N_SUMMARY = 4 * len(LAGS) + 2
 _TINY = 1e-12
 
 
@@ -42,8 +42,8 @@ class Features(NamedTuple):
         Log-size of the displacement over all axes, shape ``(n_tracks, 1, n_steps)``.
     summary
         Logarithms of the second, first and fourth moments of displacements at :data:`LAGS`,
-        zero where a lag is too long for the track, with a mask of which are there and the
-        log-length; shape ``(n_tracks, dim, N_SUMMARY)``.
+        zero where a lag is too long for the track, with a mask of which are there, the
+        log-length and the exposure; shape ``(n_tracks, dim, N_SUMMARY)``.
     mean_square
         Mean squared displacement from frame to frame, the unit of everything above, shape
         ``(n_tracks, dim)``.
@@ -60,7 +60,10 @@ class Features(NamedTuple):
 
 
 def features(
-    positions: Tensor, seen: Tensor | None = None, lengths: Tensor | None = None
+    positions: Tensor,
+    seen: Tensor | None = None,
+    lengths: Tensor | None = None,
+    exposure: Tensor | float = 0.0,
 ) -> Features:
     """Compute the network's input.
 
@@ -74,6 +77,9 @@ def features(
     lengths
         Points of each track, shape ``(n_tracks,)``; what follows them is ignored. All are
         ``n_points`` long if None.
+    exposure
+        Share of the frame interval during which the shutter is open, of each track, shape
+        ``(n_tracks,)``, or of all.
     """
     n, dim, n_points = positions.shape
     n_steps = n_points - 1
@@ -111,7 +117,10 @@ def features(
         dim=2,
     )
     joint = (squared.mean(1, keepdim=True) + 1e-6).log() / 4
-    summary = _summary(path, count, there)
+    shutter = torch.as_tensor(exposure, dtype=path.dtype, device=path.device)
+    summary = torch.cat(
+        (_summary(path, count, there), shutter.expand(n)[:, None, None].expand(n, dim, 1)), 2
+    )
     return Features(odd, even, joint, summary, mean_square[..., 0], there)
 
 

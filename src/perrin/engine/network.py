@@ -113,17 +113,21 @@ class Network(nn.Module):
         self.register_buffer("farthest", torch.full((n,), torch.inf))
 
     def forward(
-        self, positions: Tensor, seen: Tensor | None = None, lengths: Tensor | None = None
+        self,
+        positions: Tensor,
+        seen: Tensor | None = None,
+        lengths: Tensor | None = None,
+        exposure: Tensor | float = 0.0,
     ) -> Output:
         """Answer for a batch of tracks.
 
         Parameters
         ----------
-        positions, seen, lengths
+        positions, seen, lengths, exposure
             As for :func:`~.features.features`. Tracks of different length may share a batch if
             :meth:`stride` is the same for all; the answers are those that each would get alone.
         """
-        x = features(positions.float(), seen, lengths)
+        x = features(positions.float(), seen, lengths, exposure)
         summaries = self.summary(x.summary)
         tokens, mask = self.trunk(x, summaries)
         summary, frames = tokens[:, 0], tokens[:, 1:]

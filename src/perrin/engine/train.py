@@ -174,7 +174,7 @@ class _Run:
             for group in optimiser.param_groups:
                 group["lr"] = self._learning_rate()
         with autocast(self.device):
-            output = self.network(batch.positions, batch.seen)
+            output = self.network(batch.positions, batch.seen, exposure=batch.exposure)
         answer, others = losses(output, batch, self.network.stride(batch.positions.shape[2]))
         self.network.zero_grad()
         (answer + others).backward()  # type: ignore[no-untyped-call]
@@ -342,8 +342,8 @@ def _card(parameters: Training, about: dict[str, Any], figures: dict[str, Any]) 
         "trained_on": (
             "tracks simulated on the fly: ATTM, CTRW, FBM, LW and SBM in 1, 2 and 3 dimensions, "
             "10 to 999 points, localization noise per axis or per track, up to 30 % of the frames "
-            "missing in 15 % of the batches, held frames in 10 %, motion blur in 10 % of those "
-            "that are short enough for it (perrin.engine.data)"
+            "missing in 15 % of the batches, held frames in 10 %, motion blur of known exposure in "
+            "20 % (perrin.engine.data)"
         ),
         "views": about["views"],
         "minutes": round(about["seconds"] / 60, 1),

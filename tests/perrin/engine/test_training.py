@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from perrin.engine.calibrate import calibrate
-from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches, blur, hold
+from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches, blur, exposure_of, hold
 from perrin.engine.network import Architecture, Network, Output
 from perrin.engine.score import Figures
 from perrin.engine.train import Training, losses, train
@@ -29,9 +29,9 @@ SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2,
 
 def test_batches_hold_what_they_promise() -> None:
     dims, lengths, gapped = set(), [], 0
-    for positions, seen, cell, diffusivity, noise, mobility in itertools.islice(
-        batches(3, n_points=4000), 60
-    ):
+    for batch in itertools.islice(batches(3, n_points=4000), 60):
+        positions, seen, cell, diffusivity, noise, mobility, exposure = batch
+        assert 0 <= exposure <= 1
         n, dim, n_points = positions.shape
         assert torch.isfinite(positions).all()
         assert SHORTEST <= n_points <= LONGEST
@@ -82,18 +82,20 @@ def test_squared_displacements_are_those_of_the_true_diffusivity_and_noise(
 def test_the_unblurred_diffusivity_of_blurred_tracks_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Blur over whole frames takes a third off Brownian motion's squared displacement, if they
-    # are divided into infinitely many parts (Berglund 2010); here into six.
+    # Blur takes a third of the exposure off Brownian motion's squared displacement (Berglund 2010).
     monkeypatch.setattr("perrin.engine.data._SHARES", torch.tensor([0.0, 0.0, 1.0]))
     monkeypatch.setattr("perrin.engine.data._SUBFRAMES", (6,))
+    monkeypatch.setattr("perrin.engine.data._FINE_POINTS", 6 * 166)
     monkeypatch.setattr("perrin.engine.data._length", lambda _coin: 166)
     monkeypatch.setattr("perrin.engine.data.draw_cells", _brownian)
-    ratios = []
-    for batch in itertools.islice(batches(12, n_points=8000), 30):
+    ratios, exposures = [], set()
+    for batch in itertools.islice(batches(12, n_points=8000), 40):
         seen = batch.positions.diff(dim=2).square().mean((1, 2))
-        blurred = batch.diffusivity * (1 - (1 - 1 / 6**2) / 3)
+        exposures.add(batch.exposure)
+        blurred = batch.diffusivity * (1 - batch.exposure / 3)
         ratios.append(seen / (2 * (blurred + batch.noise.square()).mean(1)))
     assert torch.cat(ratios).mean().item() == pytest.approx(1, abs=0.015)
+    assert min(exposures) < 0.5 < max(exposures)
 
 
 def _brownian(n: int, _task: str, _generator: torch.Generator) -> tuple[torch.Tensor, ...]:
@@ -102,6 +104,8 @@ def _brownian(n: int, _task: str, _generator: torch.Generator) -> tuple[torch.Te
 
 def test_true_answers_cost_less_than_wrong_ones() -> None:
     batch = next(batches(4, n_points=2000))
+    # Resting particles have no diffusivity whose logarithm could be asked for.
+    batch = batch._replace(diffusivity=batch.diffusivity.clamp_min(1.0))
     n, dim, n_points = batch.positions.shape
     stride = 4
     n_tokens = (n_points - 1) // stride
@@ -190,12 +194,21 @@ def test_blur_is_that_of_a_shutter_open_all_the_time() -> None:
     # Brownian motion averaged over whole frames: neighbours correlate by 1/6 over 2/3
     # (Berglund 2010, R = 1/6), and every displacement is normalised.
     steps = torch.randn(1000, 1, 8 * 200 - 1, generator=torch.Generator().manual_seed(1))
-    blurred, unit = blur(steps, 8)
+    blurred, unit = blur(steps, 8, 8)
     assert blurred.shape == (1000, 1, 199)
     assert unit.mean().item() == pytest.approx((8 * (2 / 3 + 1 / (3 * 8**2))) ** 0.5, rel=0.01)
     correlation = (blurred[..., 1:] * blurred[..., :-1]).mean() / blurred.square().mean()
     expected = (1 - 1 / 8**2) / 6 / (2 / 3 + 1 / (3 * 8**2))
     assert correlation.item() == pytest.approx(expected, abs=0.01)
+
+
+def test_a_short_exposure_does_not_blur() -> None:
+    steps = torch.randn(5, 2, 4 * 30 - 1, generator=torch.Generator().manual_seed(5))
+    sharp, unit = blur(steps.clone(), 4, 1)
+    path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)[..., ::4]
+    torch.testing.assert_close(sharp * unit[..., None], path.diff(dim=2), rtol=1e-3, atol=1e-3)
+    assert exposure_of(4, 1) == 0
+    assert exposure_of(1000, 1000) == pytest.approx(1, abs=1e-5)
 
 
 def test_held_frames_stay_between_the_older_position_and_the_true_one() -> None:
