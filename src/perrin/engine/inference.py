@@ -1,8 +1,8 @@
-"""Which model each track follows, and its anomalous exponent."""
+"""Which model each track follows, its anomalous exponent, its diffusivity and its noise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,29 +10,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import Tensor
 
-from perrin.device import autocast, pick_device
+from perrin.device import pick_device
+from perrin.engine.batching import batch_limit, pack, work_through
 from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST
-from perrin.engine.features import fill_gaps
+from perrin.engine.looks import Looks, Tracks, lay_out, look_at
 from perrin.engine.network import Network
-from perrin.engine.posterior import alpha_quantiles
+from perrin.engine.posterior import alpha_quantiles, ergodic_probability
+from perrin.engine.scale import Scale, pool_parts
+from perrin.engine.verdict import Verdict, ask, batches_of, in_order, strides
 from perrin.engine.weights import load_network
 from perrin.errors import Progress
-from perrin.models import MODELS, PROBABILITY_COLUMNS
-from perrin.simulate.protocols import ALPHAS
-from perrin.tracks import axes_of, index_tracks, validate_tracks
+from perrin.models import PROBABILITY_COLUMNS
+from perrin.statistics._arrays import check_exposure
+from perrin.tracks import validate_tracks
 
-__all__ = ["predict"]
-
-_POINTS_PER_BATCH = 64_000
+__all__ = ["jobs_of", "predict", "ready_network", "teller"]
 
 Ints = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
+
+_JUDGED = ("excess", *PROBABILITY_COLUMNS, "alpha", "alpha_lo", "alpha_hi", "p_ergodic")
+_MEASURED = ("diffusivity", "diffusivity_lo", "diffusivity_hi", "noise")
 
 
 def predict(
     tracks: pd.DataFrame,
     *,
+    exposure: float = 1.0,
     device: str = "auto",
     weights: Path | None = None,
     progress: Progress | None = None,
@@ -43,26 +49,39 @@ def predict(
     ----------
     tracks
         A track table; missing frames are known to the network as missing.
+    exposure
+        Share of the frame interval during which the shutter is open, 0 to 1; 0 for simulated
+        tracks without motion blur.
     device
-        ``"auto"`` (CUDA, else MPS, else CPU) or the name of a device.
+        ``"auto"`` (CUDA, else MPS, else CPU) or the name of a device. On a CPU as many threads
+        compute as ``torch.get_num_threads()`` says.
     weights
         A file written by ``perrin train``; the bundled weights if not given.
     progress
-        Called with the number of localizations judged and to judge.
+        Called with the number of frames judged and to judge.
 
     Returns
     -------
     pandas.DataFrame
-        One row per particle: ``particle``, ``n_points``; ``p_attm`` … ``p_sbm``, calibrated
-        probabilities of the models; ``alpha``, posterior median of the anomalous exponent, with
-        ``alpha_lo`` and ``alpha_hi`` (5 % and 95 %); ``unlike_training``, whether the track lies
-        farther from the simulated ones than 95 % of these do, or misses more frames than any of
-        them. Tracks of fewer than 10 points, and tracks that never move, get empty values.
+        One row per particle: ``particle``, ``n_points``;
+
+        - ``p_attm`` … ``p_sbm``: calibrated probabilities of the models;
+        - ``alpha``: posterior median of the anomalous exponent, with ``alpha_lo`` and ``alpha_hi``
+          (5 % and 95 %);
+        - ``p_ergodic``: probability that the motion is ergodic, see
+          :func:`~.posterior.ergodic_probability`;
+        - ``diffusivity`` (px²/frame): short-time diffusivity, mean over axes, free of localization
+          noise and motion blur, with ``diffusivity_lo`` and ``diffusivity_hi`` (5 % and 95 %);
+        - ``noise`` (px): localization error per axis, root mean square over axes;
+        - ``unlike_training``: whether the track lies farther from the simulated ones than 95 % of
+          these do, or misses more frames than any of them.
+
+        Tracks of fewer than 10 points, and tracks that never move, get empty values.
 
     Raises
     ------
     InputError
-        If the table, the device or the weights cannot be used.
+        If the table, the device or the weights cannot be used, or ``exposure`` is out of range.
     Cancelled
         If ``progress`` raises it.
 
@@ -70,103 +89,121 @@ def predict(
     -----
     Tracks of more than 999 frames are looked at every k-th frame, once for each of the k starting
     frames, and the posteriors are averaged: all five models are self-similar, so that neither
-    model nor exponent change with the frame interval.
+    model nor exponent change with the frame interval. Diffusivity and noise do, and are averaged
+    over k pieces of consecutive frames. What holds fewer than 10 localizations is left out.
+
+    Memory beyond the table itself does not grow with the number of localizations: tracks are laid
+    out and judged batch by batch.
     """
     table = validate_tracks(tracks)
+    exposure = check_exposure(exposure)
     where = pick_device(device)
-    network = _network(weights, str(where))
-    index = index_tracks(table)
-    positions = table[list(axes_of(table))].to_numpy(np.float64)
-    frame = table["frame"].to_numpy(np.int64)
-    n = index.particles.size
-    span = index.spans(frame)
-    moves = _moves(positions, index.starts, index.stops)
-    judged = np.flatnonzero((index.lengths >= SHORTEST) & moves)
+    network = ready_network(weights, where)
+    arrays = Tracks.of(table)
+    index = arrays.index
+    long_enough = np.flatnonzero(index.lengths >= SHORTEST)
+    answers = np.full((index.particles.size, len(_JUDGED + _MEASURED)), np.nan)
 
-    posterior = np.zeros((n, len(MODELS) * ALPHAS.numel()))
-    distance = np.full(n, np.nan)
-    looks = np.zeros(n)
-    done, total = 0, int(span[judged].sum())
-    for owners, phase, stride, length in _batches(judged, span):
-        grid, seen = _dense(positions, frame, index.starts, index.stops, owners, phase, stride,
-                            length)  # fmt: skip
-        xs = torch.from_numpy(grid).to(where)
-        gaps = None if seen.all() else torch.from_numpy(seen).to(where)
-        if gaps is not None:
-            xs = fill_gaps(xs, gaps)
-        with torch.inference_mode(), autocast(where):
-            output = network(xs, gaps)
-        np.add.at(posterior, owners, network.posterior(output, length).flatten(1).cpu().numpy())
-        excess = network.distance(output.embedding, length) - network.limit(length)
-        distance[owners] = np.fmax(distance[owners], excess.cpu().numpy())
-        np.add.at(looks, owners, 1)
-        done += int((span[owners] / stride).sum())
-        if progress is not None:
-            progress("Asking the network", min(done, total), total)
+    def work(job: Ints) -> None:
+        answers[job] = _answers(network, arrays, job, exposure, where)
 
-    table = pd.DataFrame({"particle": index.particles, "n_points": index.lengths})
-    answered = looks > 0
-    posterior[answered] /= looks[answered, None]
-    joint = torch.from_numpy(posterior[answered]).view(-1, len(MODELS), ALPHAS.numel())
-    p_model = np.full((n, len(MODELS)), np.nan)
-    p_model[answered] = joint.sum(2).numpy()
-    quantiles = np.full((n, 3), np.nan)
-    quantiles[answered] = alpha_quantiles(joint, (0.5, 0.05, 0.95)).numpy()
-    table[list(PROBABILITY_COLUMNS)] = p_model
-    table[["alpha", "alpha_lo", "alpha_hi"]] = quantiles
-    sparse = index.lengths < (1 - MOST_MISSING) * span
-    table["unlike_training"] = answered & ((distance > 0) | sparse)
-    return table
+    jobs = jobs_of(network, arrays, long_enough, where)
+    work_through(jobs, work, where, teller("Asking the network", arrays, jobs, progress))
+    result = pd.DataFrame({"particle": index.particles, "n_points": index.lengths})
+    result[[*_JUDGED, *_MEASURED]] = answers
+    sparse = (index.lengths >= SHORTEST) & (index.lengths < (1 - MOST_MISSING) * arrays.spans)
+    result["unlike_training"] = (result["excess"] > 0) | sparse
+    return result.drop(columns="excess")
+
+
+def jobs_of(
+    network: Network, tracks: Tracks, which: Ints, device: torch.device, share: float = 1
+) -> list[Ints]:
+    """Divide tracks into jobs: as many as share a batch, or a single very long one.
+
+    Parameters
+    ----------
+    network, device, share
+        As for :func:`~.batches_of`.
+    tracks
+        All tracks.
+    which
+        Those that there is something to do for.
+    """
+    spans = tracks.spans[which]
+    # Long tracks are looked at several times and do not mix with the others.
+    kind = np.where(spans > LONGEST, 0, strides(network, np.minimum(spans, LONGEST)))
+    return [which[job] for job in pack(spans, kind, int(share * batch_limit(device)))]
 
 
 @lru_cache(maxsize=2)
-def _network(weights: Path | None, device: str) -> Network:
-    return load_network(weights).to(device)
+def _loaded(weights: Path | None, device: str) -> Network:
+    return load_network(weights).to(device).requires_grad_(requires_grad=False)
 
 
-def _moves(positions: Array, starts: Ints, stops: Ints) -> npt.NDArray[np.bool_]:
-    if starts.size == 0:
-        return np.empty(0, np.bool_)
-    first = np.repeat(positions[starts], stops - starts, axis=0)
-    away = (positions != first).any(1)
-    moved: npt.NDArray[np.bool_] = np.logical_or.reduceat(away, starts)
-    return moved
+def ready_network(weights: Path | None, device: torch.device) -> Network:
+    """Load a network once for all calls, its weights held fixed."""
+    return _loaded(weights, str(device))
 
 
-def _batches(judged: Ints, span: Ints) -> Iterator[tuple[Ints, int, int, int]]:
-    """Tracks of equal length, phase by phase: (tracks, first frame, stride, length)."""
-    by_length = np.argsort(span[judged], kind="stable")
-    in_order = judged[by_length]
-    edges = np.flatnonzero(np.diff(span[in_order])) + 1
-    for group in np.split(in_order, edges) if in_order.size else []:
-        length, stride = int(span[group[0]]), int(-(-span[group[0]] // LONGEST))
-        for phase in range(stride):
-            n_points = -(-(length - phase) // stride)
-            size = max(1, _POINTS_PER_BATCH // n_points)
-            for first in range(0, group.size, size):
-                yield group[first : first + size], phase, stride, n_points
+def teller(
+    what: str, tracks: Tracks, jobs: list[Ints], progress: Progress | None
+) -> Callable[[Ints], None] | None:
+    """Return what tells ``progress`` of each job done, in frames; None if nobody is to be told."""
+    if progress is None:
+        return None
+    total = sum(int(tracks.spans[job].sum()) for job in jobs)
+    done = 0
+
+    def tell(job: Ints) -> None:
+        nonlocal done
+        done += int(tracks.spans[job].sum())
+        progress(what, done, total)
+
+    return tell
 
 
-def _dense(
-    positions: Array,
-    frame: Ints,
-    starts: Ints,
-    stops: Ints,
-    owners: Ints,
-    phase: int,
-    stride: int,
-    length: int,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Lay tracks out on consecutive frames, shape ``(n_tracks, dim, length)``, from zero."""
-    counts = stops[owners] - starts[owners]
-    which = np.repeat(np.arange(owners.size), counts)
-    offset = np.arange(which.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = np.repeat(starts[owners], counts) + offset
-    at = frame[rows] - frame[starts[owners]][which] - phase
-    kept = (at >= 0) & (at % stride == 0)
-    which, rows, at = which[kept], rows[kept], at[kept] // stride
-    grid = np.zeros((owners.size, positions.shape[1], length), np.float32)
-    seen = np.zeros((owners.size, length), np.bool_)
-    grid[which, :, at] = positions[rows] - positions[starts[owners]][which]
-    seen[which, at] = True
-    return grid, seen
+def _answers(
+    network: Network, tracks: Tracks, job: Ints, exposure: float, device: torch.device
+) -> Array:
+    """Answers for the tracks of one job, shape ``(n_tracks, len(_JUDGED + _MEASURED))``."""
+    looks = look_at(tracks, job)
+    answers = np.full((job.size, len(_JUDGED + _MEASURED)), np.nan)
+    if looks.owner.size == 0:
+        return answers
+    batches = batches_of(network, looks.n_points, device)
+    verdicts = [ask(network, *lay_out(tracks, looks, some, exposure, device)) for some in batches]
+    verdict = in_order(verdicts, batches)
+    judged, numbers = _judge(verdict, looks)
+    answers[judged, : len(_JUDGED)] = numbers
+    scale = _measure(verdict, looks, job.size)
+    low, high = scale.interval(float(network.spread[len(tracks.axes) - 1]))
+    answers[:, len(_JUDGED) :] = torch.stack((scale.diffusivity, low, high, scale.noise), 1)
+    return answers
+
+
+def _judge(verdict: Verdict, looks: Looks) -> tuple[Ints, Tensor]:
+    """Average the posteriors of each track's looks; which tracks were judged, and how."""
+    judged, track = np.unique(looks.owner[looks.judges], return_inverse=True)
+    look = torch.from_numpy(np.flatnonzero(looks.judges))
+    owner = torch.from_numpy(track)
+    each = verdict.posterior[look]
+    total = each.new_zeros(judged.size, *each.shape[1:]).index_add_(0, owner, each)
+    posterior = total / torch.bincount(owner)[:, None, None]
+    excess = (verdict.distance - verdict.limit)[look]
+    furthest = excess.new_full((judged.size,), -torch.inf)
+    furthest.scatter_reduce_(0, owner, excess, "amax")
+    parts = (
+        furthest[:, None],
+        posterior.sum(2),
+        alpha_quantiles(posterior, (0.5, 0.05, 0.95)),
+        ergodic_probability(posterior)[:, None],
+    )
+    return judged, torch.cat(parts, 1)
+
+
+def _measure(verdict: Verdict, looks: Looks, n_tracks: int) -> Scale:
+    """Pool what the looks of each track say of its diffusivity and noise."""
+    look = torch.from_numpy(np.flatnonzero(looks.measures))
+    n_points, owner = torch.from_numpy(looks.n_points)[look], torch.from_numpy(looks.owner)[look]
+    return pool_parts(Scale(*(each[look] for each in verdict.scale)), n_points, owner, n_tracks)

@@ -168,7 +168,7 @@ class Network(nn.Module):
         """Mahalanobis distance from the tracks of training, shape ``(n_tracks,)`` (Lee 2018)."""
         classes = _length_classes(n_points).expand(len(embedding))
         distance = embedding.new_empty(len(embedding))
-        for i in classes.unique().tolist():
+        for i in sorted(set(classes.tolist())):
             rows = classes == i
             away = (embedding[rows] - self.centre[i]) @ self.whitening[i]
             distance[rows] = torch.linalg.vector_norm(away, dim=1)

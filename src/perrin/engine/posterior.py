@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from perrin.models import MODELS
 from perrin.simulate.protocols import ALPHAS
 
-__all__ = ["alpha_quantiles"]
+__all__ = ["alpha_quantiles", "ergodic_probability"]
 
 
 def alpha_quantiles(posterior: Tensor, levels: tuple[float, ...]) -> Tensor:
@@ -36,3 +37,25 @@ def alpha_quantiles(posterior: Tensor, levels: tuple[float, ...]) -> Tensor:
     upper_edge = (index + 1.5) * step
     quantile = upper_edge - step * ((above - level) / inside).clamp(0, 1)
     return quantile.clamp(float(ALPHAS[0]), float(ALPHAS[-1])).float()
+
+
+def ergodic_probability(posterior: Tensor) -> Tensor:
+    """Probability that the motion is ergodic: that its time average tells its ensemble average.
+
+    Of the five models only FBM is ergodic; SBM with an exponent of 1 is Brownian motion, the same
+    process as FBM with that exponent, and is counted with it (Metzler et al., Phys. Chem. Chem.
+    Phys. 16, 24128, 2014).
+
+    Parameters
+    ----------
+    posterior
+        Shape ``(n_tracks, 5, 40)``, each summing to one.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(n_tracks,)``.
+    """
+    brownian = int((ALPHAS - 1).abs().argmin())
+    fbm, sbm = MODELS.index("FBM"), MODELS.index("SBM")
+    return posterior[:, fbm].sum(1) + posterior[:, sbm, brownian]

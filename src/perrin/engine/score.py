@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from perrin.device import autocast
+from perrin.engine.batching import work_through
 from perrin.engine.network import Network
 from perrin.engine.posterior import alpha_quantiles
+from perrin.engine.verdict import ask, batches_of
+from perrin.models import MODELS
 from perrin.simulate.protocols import TheoryTracks
 
 __all__ = ["Answers", "Figures", "answer", "figures_of", "score"]
 
-_POINTS_PER_BATCH = 64_000
+Ints = npt.NDArray[np.int64]
 
 
 class Answers(NamedTuple):
@@ -26,6 +28,9 @@ class Answers(NamedTuple):
     alpha_hi: npt.NDArray[np.float32]
     p_model: npt.NDArray[np.float32]
     distance: npt.NDArray[np.float32]
+
+
+_SHAPES: tuple[tuple[int, ...], ...] = ((), (), (), (len(MODELS),), ())
 
 
 class Figures(NamedTuple):
@@ -39,26 +44,23 @@ class Figures(NamedTuple):
 
 
 def answer(network: Network, tracks: TheoryTracks, device: torch.device) -> Answers:
-    """Answer each track at its own length; tracks of equal length share a batch."""
+    """Answer each track at its own length; tracks of similar length share a batch."""
     lengths = tracks.lengths.cpu()
-    rows_in_order = torch.argsort(lengths)
-    parts: list[tuple[torch.Tensor, ...]] = []
-    present, counts = torch.unique_consecutive(lengths[rows_in_order], return_counts=True)
-    groups = torch.split(rows_in_order, counts.tolist())
-    for n_points, group in zip(present.tolist(), groups, strict=True):
-        for rows in torch.split(group, max(1, _POINTS_PER_BATCH // n_points)):
-            positions = tracks.positions[rows, :, :n_points].to(device)
-            with torch.inference_mode(), autocast(device):
-                output = network(positions)
-            posterior = network.posterior(output, n_points)
-            quantiles = alpha_quantiles(posterior, (0.5, 0.05, 0.95))
-            distance = network.distance(output.embedding, n_points)
-            parts.append((quantiles.cpu(), posterior.sum(2).cpu(), distance.cpu()))
-    back = torch.empty_like(rows_in_order)
-    back[rows_in_order] = torch.arange(len(rows_in_order))
-    quantiles, p_model, distance = (torch.cat(column)[back] for column in zip(*parts, strict=True))
-    alpha, low, high = quantiles.numpy().T
-    return Answers(alpha, low, high, p_model.numpy(), distance.numpy())
+    n = len(lengths)
+    answers = Answers(*(np.empty((n, *shape), np.float32) for shape in _SHAPES))
+
+    def work(some: Ints) -> None:
+        rows = torch.from_numpy(some)
+        longest = int(lengths[rows].max())
+        positions = tracks.positions[rows.to(tracks.positions.device), :, :longest].to(device)
+        verdict = ask(network, positions, lengths=lengths[rows].to(device))
+        quantiles = alpha_quantiles(verdict.posterior, (0.5, 0.05, 0.95)).T
+        found = (*quantiles, verdict.posterior.sum(2), verdict.distance)
+        for column, values in zip(answers, found, strict=True):
+            column[some] = values
+
+    work_through(batches_of(network, lengths.numpy(), device), work, device)
+    return answers
 
 
 def figures_of(answers: Answers, tracks: TheoryTracks) -> Figures:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from perrin.engine import predict
+from perrin.engine import predict as predict_exposed
+from perrin.engine.batching import batch_limit
 from perrin.engine.score import score
+from perrin.engine.verdict import Verdict, ask
 from perrin.engine.weights import BUNDLED, load_card, load_network
 from perrin.errors import Cancelled, InputError
 from perrin.models import PROBABILITY_COLUMNS
 from perrin.simulate import simulate_tracks
 from perrin.simulate.protocols import theory
 
-ANSWERS = [*PROBABILITY_COLUMNS, "alpha", "alpha_lo", "alpha_hi"]
+JUDGED = [*PROBABILITY_COLUMNS, "alpha", "alpha_lo", "alpha_hi", "p_ergodic"]
+MEASURED = ["diffusivity", "diffusivity_lo", "diffusivity_hi", "noise"]
+
+# Simulated tracks are sharp.
+predict = functools.partial(predict_exposed, exposure=0)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +52,20 @@ def test_the_bundled_weights_have_a_card() -> None:
 
 def test_answers_are_probabilities_and_ordered_intervals(tracks: pd.DataFrame) -> None:
     answers = predict(tracks)
+    columns = ["particle", "n_points", *JUDGED, *MEASURED, "unlike_training"]
+    assert answers.columns.tolist() == columns
     assert answers["particle"].tolist() == list(range(20))
     assert (answers["n_points"] == 80).all()
     np.testing.assert_allclose(answers[list(PROBABILITY_COLUMNS)].sum(axis=1), 1, atol=1e-4)
     assert (answers["alpha_lo"] <= answers["alpha"]).all()
     assert (answers["alpha"] <= answers["alpha_hi"]).all()
     assert answers["alpha"].between(0.05, 2).all()
+    assert answers["p_ergodic"].between(0, 1).all()
+    assert (answers["p_ergodic"] >= answers["p_fbm"]).all()
+    assert (answers["diffusivity_lo"] > 0).all()
+    assert (answers["diffusivity_lo"] < answers["diffusivity"]).all()
+    assert (answers["diffusivity"] < answers["diffusivity_hi"]).all()
+    assert (answers["noise"] > 0).all()
 
 
 def test_subdiffusion_brownian_motion_and_superdiffusion_are_told_apart() -> None:
@@ -62,12 +80,32 @@ def test_unit_place_and_order_of_rows_do_not_matter(tracks: pd.DataFrame) -> Non
     answers = predict(tracks)
     other = tracks.assign(y=tracks["y"] * 1e-3 + 7, x=tracks["x"] * 1e-3)
     other = other.sample(frac=1, random_state=1)
-    np.testing.assert_allclose(predict(other)[ANSWERS], answers[ANSWERS], atol=0.05)
+    np.testing.assert_allclose(predict(other)[JUDGED], answers[JUDGED], atol=0.05)
+
+
+def test_diffusivity_and_noise_have_the_tracks_own_units(tracks: pd.DataFrame) -> None:
+    answers = predict(tracks)
+    magnified = predict(tracks.assign(y=tracks["y"] * 10, x=tracks["x"] * 10))
+    scale = [100, 100, 100, 10]
+    np.testing.assert_allclose(magnified[MEASURED], answers[MEASURED] * scale, rtol=0.02)
+
+
+def test_the_order_of_the_tracks_does_not_matter() -> None:
+    rng = np.random.default_rng(2)
+    lengths = rng.integers(10, 999, 60)
+    whole = simulate_tracks(alpha=0.7, n_tracks=60, n_points=999, seed=4)
+    mixed = whole[whole["frame"] < lengths[whole["particle"]]]
+    number = rng.permutation(60)
+    answers = predict(mixed)
+    other = predict(mixed.assign(particle=number[mixed["particle"]])).iloc[number]
+    assert other["n_points"].tolist() == lengths.tolist()
+    np.testing.assert_allclose(other[JUDGED], answers[JUDGED], atol=0.02)
+    np.testing.assert_allclose(other[MEASURED], answers[MEASURED], rtol=0.1)
 
 
 def test_a_track_gets_the_same_answer_alone_and_among_others(tracks: pd.DataFrame) -> None:
-    among = predict(tracks).set_index("particle").loc[[7], ANSWERS]
-    alone = predict(tracks[tracks["particle"] == 7])[ANSWERS]
+    among = predict(tracks).set_index("particle").loc[[7], JUDGED]
+    alone = predict(tracks[tracks["particle"] == 7])[JUDGED]
     np.testing.assert_allclose(alone, among, atol=0.02)
 
 
@@ -77,7 +115,7 @@ def test_short_and_motionless_tracks_get_no_answer() -> None:
     single = pd.DataFrame({"particle": [9], "frame": [3], "y": [0.0], "x": [0.0]})
     answers = predict(pd.concat([short, still, single]))
     assert answers["n_points"].tolist() == [9, 30, 1]
-    assert answers[ANSWERS].isna().all(axis=None)
+    assert answers[JUDGED + MEASURED].isna().all(axis=None)
     assert not answers["unlike_training"].any()
 
 
@@ -89,8 +127,72 @@ def test_no_tracks_give_no_answers() -> None:
 @pytest.mark.parametrize("n_points", [999, 1000, 2600])
 def test_long_tracks_are_judged_whole(n_points: int) -> None:
     answers = predict(simulate_tracks(alpha=0.5, n_tracks=4, n_points=n_points, noise=0.05))
-    assert answers["alpha"].notna().all()
+    assert answers[JUDGED + MEASURED].notna().all(axis=None)
     assert answers["alpha"].median() == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_diffusivity_of_a_long_track_is_that_from_frame_to_frame() -> None:
+    # Every 4th frame superdiffusion with alpha 1.5 looks eight times as fast.
+    answers = predict(simulate_tracks(alpha=1.5, n_tracks=6, n_points=3500, noise=0.1, seed=3))
+    assert answers["diffusivity"].median() == pytest.approx(0.5, rel=0.2)
+
+
+def test_gaps_where_looks_at_a_long_track_begin_or_end_do_not_matter() -> None:
+    tracks = simulate_tracks(alpha=0.5, n_tracks=4, n_points=2600, noise=0.05, seed=5)
+    # Each look at every third frame, and each third of the track, would begin or end unseen.
+    missing = tracks["frame"].isin([1, 2, 4, 866, 867, 1733, 1734, 2590, 2593, 2597, 2598])
+    change = predict(tracks[~missing])[JUDGED] - predict(tracks)[JUDGED]
+    assert change.abs().max(axis=None) < 0.05
+
+
+def test_a_long_track_of_a_few_localizations_gets_no_answer() -> None:
+    tracks = simulate_tracks(n_tracks=1, n_points=4000)
+    answers = predict(tracks[tracks["frame"] % 201 == 0])
+    assert answers["n_points"].tolist() == [20]
+    assert answers[JUDGED + MEASURED].isna().all(axis=None)
+    assert answers["unlike_training"].all()
+
+
+def test_memory_does_not_grow_with_the_number_of_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = batch_limit(torch.device("cpu"))
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    asked: list[int] = []
+    most = 0
+
+    def watched(network: object, positions: torch.Tensor, *others: object) -> Verdict:
+        nonlocal most
+        verdict = ask(network, positions, *others)  # type: ignore[arg-type]
+        asked.append(positions.shape[0] * positions.shape[2])
+        alive.add(verdict.posterior)
+        most = max(most, len(alive))
+        return verdict
+
+    monkeypatch.setattr("perrin.engine.inference.ask", watched)
+    monkeypatch.setattr("perrin.engine.batching._LIMIT", 2_000)
+    gc.disable()
+    try:
+        predict(simulate_tracks(n_tracks=400, n_points=60))
+    finally:
+        gc.enable()
+    assert sum(asked) == 400 * 60
+    assert max(asked) <= 2_000 < limit
+    # One batch's answers per thread, and those that it is about to let go.
+    assert most <= 2 * torch.get_num_threads()
+
+
+@pytest.mark.parametrize(
+    ("model", "alpha", "ergodic"),
+    [("FBM", 0.4, True), ("FBM", 1.6, True), ("ATTM", 0.3, False), ("CTRW", 0.5, False),
+     ("LW", 1.5, False), ("SBM", 0.4, False), ("SBM", 1.7, False)],
+)  # fmt: skip
+def test_fbm_is_found_ergodic_and_the_others_not(model: str, alpha: float, ergodic: bool) -> None:
+    answers = predict(simulate_tracks(model=model, alpha=alpha, n_tracks=40, n_points=300, seed=6))
+    assert ((answers["p_ergodic"] > 0.5) == ergodic).mean() >= 0.85
+
+
+def test_an_impossible_exposure_is_refused(tracks: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="exposure is 2"):
+        predict(tracks, exposure=2)
 
 
 def test_gaps_are_known_to_the_network(tracks: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Quantiles of the exponent."""
+"""Quantiles of the exponent, and whether the motion is ergodic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perrin.engine.posterior import alpha_quantiles
+from perrin.engine.posterior import alpha_quantiles, ergodic_probability
 
 weights = st.lists(st.floats(0, 1), min_size=200, max_size=200).filter(lambda w: sum(w) > 1e-3)
 
@@ -33,3 +33,13 @@ def test_quantiles_of_an_even_posterior_are_those_of_the_even_distribution() -> 
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
     found = alpha_quantiles(posterior, levels)[0].numpy()
     np.testing.assert_allclose(found, 0.025 + 2 * np.array(levels), atol=1e-5)
+
+
+def test_fbm_is_ergodic_and_so_is_sbm_where_it_is_brownian_motion() -> None:
+    # ATTM, CTRW, FBM, LW, SBM with alpha 1.2, SBM with alpha 1.
+    cells = [(0, 10), (1, 10), (2, 10), (3, 30), (4, 23), (4, 19)]
+    posterior = torch.zeros(len(cells), 5, 40)
+    for track, (model, exponent) in enumerate(cells):
+        posterior[track, model, exponent] = 1
+    assert ergodic_probability(posterior).tolist() == [0, 0, 1, 0, 0, 1]
+    assert ergodic_probability(posterior.mean(0, keepdim=True)).item() == pytest.approx(2 / 6)
