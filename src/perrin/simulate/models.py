@@ -28,8 +28,10 @@ from perrin.models import MODELS
 __all__ = [
     "ALPHA_RANGE",
     "attm",
+    "attm_periods",
     "ctrw",
     "fbm",
+    "isotropic_steps",
     "lw",
     "sbm",
     "simulate_displacements",
@@ -110,7 +112,7 @@ def ctrw(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> 
     jump_frame = waits.cumsum(1).clamp_max_(n_points).long()
     jumps = torch.zeros(alpha.numel(), n_points + 1, device=alpha.device)
     jumps.scatter_(1, jump_frame, 1.0)
-    return _isotropic_steps(alpha.numel(), dim, n_points - 1, generator).mul_(
+    return isotropic_steps(alpha.numel(), dim, n_points - 1, generator).mul_(
         jumps[:, None, 1:n_points]
     )
 
@@ -121,18 +123,30 @@ def attm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> 
     Brownian motion whose diffusivity D is redrawn from ``P(D) ~ D**(sigma - 1)`` and kept for a
     time ``D**(-gamma)``, with ``sigma < gamma < sigma + 1`` and ``alpha = sigma / gamma``.
     """
+    scale, _ = attm_periods(alpha, n_points, generator)
+    return isotropic_steps(alpha.numel(), dim, n_points - 1, generator).mul_(scale[:, None])
+
+
+def attm_periods(alpha: Tensor, n_points: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw how far the steps of :func:`attm` reach.
+
+    Returns
+    -------
+    tuple of Tensor
+        Root-mean-square length of each step, and the number of the period of constant diffusivity
+        that it belongs to; both of shape ``(n_tracks, n_points - 1)``.
+    """
     n = alpha.numel()
     low, high = 0.03, 3.3
     highest = (alpha / (1 - alpha).clamp_min(1e-6)).clamp(max=high)
     sigma = low + (highest - low) * _uniform((n,), generator)
     log_u = torch.log1p(-(0.1 + 0.89 * _uniform((n, n_points), generator)))
     duration = (-log_u / alpha[:, None]).clamp_max_(math.log(n_points + 1)).exp_().floor_()
+    period = _period_of_frame(duration, n_points - 1)
     # In logarithms: for small sigma a diffusivity can be far below the smallest float32.
-    log_scale = log_u / (2 * sigma[:, None])
-    log_scale = log_scale.gather(1, _period_of_frame(duration, n_points - 1))
+    log_scale = (log_u / (2 * sigma[:, None])).gather(1, period)
     log_scale = log_scale - log_scale.amax(1, keepdim=True)
-    steps = _isotropic_steps(n, dim, n_points - 1, generator)
-    return steps.mul_((log_scale.exp_() * math.sqrt(2))[:, None])
+    return log_scale.exp_() * math.sqrt(2), period
 
 
 def lw(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> Tensor:
@@ -219,7 +233,7 @@ def _period_of_frame(duration: Tensor, n_frames: int) -> Tensor:
     return starts[:, :n_frames].cumsum(1).long()
 
 
-def _isotropic_steps(n: int, dim: int, n_steps: int, generator: torch.Generator) -> Tensor:
+def isotropic_steps(n: int, dim: int, n_steps: int, generator: torch.Generator) -> Tensor:
     """Gaussian steps; in 3D a Gaussian length in a uniform direction, as the challenge has it."""
     if dim == 3:
         return _directions(n, dim, n_steps, generator).mul_(_normal((n, 1, n_steps), generator))

@@ -6,6 +6,7 @@ the protocols by name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -29,6 +30,7 @@ N_POINTS = 1000
 
 _NOISELESS = 1e6
 Task = Literal["alpha", "model", "both"]
+Displacements = Callable[[Tensor, Tensor, int, int, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def theory(
     shortest: int = 10,
     longest: int = 999,
     spread: bool = False,
+    displacements: Displacements = simulate_displacements,
     generator: torch.Generator,
 ) -> TheoryTracks:
     """Make tracks as the AnDi challenge made them.
@@ -123,7 +126,7 @@ def theory(
     model, alpha = draw_cells(n_tracks, task, generator)
     if spread:
         alpha = spread_exponents(model, alpha, generator)
-    steps = normalised(simulate_displacements(model, alpha, N_POINTS, dim, generator))
+    steps = normalised(displacements(model, alpha, N_POINTS, dim, generator))
     n_draws = dim if noise_per == "axis" else 1
     levels = torch.tensor(NOISE_LEVELS, device=device)
     choice = torch.randint(3, (n_tracks, n_draws), generator=generator, device=device)
