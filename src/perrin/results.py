@@ -21,6 +21,7 @@ __all__ = [
     "RECIPE_FILE",
     "TRACKS_TABLE",
     "TableFormat",
+    "check_files",
     "check_folder",
     "recipe_beside",
     "save_results",
@@ -63,15 +64,41 @@ def check_folder(
         If the folder holds earlier results (and ``overwrite`` is false) or cannot be written to.
         The message names the folder.
     """
+    check_files(
+        folder,
+        [path.name for path in _earlier(Path(folder), tracks, analysis)],
+        overwrite=overwrite,
+    )
+
+
+def check_files(
+    folder: str | os.PathLike[str], names: Sequence[str], *, overwrite: bool = False
+) -> None:
+    """Make sure that files of these names can be written into a folder.
+
+    Parameters
+    ----------
+    folder
+        It need not exist.
+    names
+        What will be written there.
+    overwrite
+        Whether earlier files of these names may be replaced.
+
+    Raises
+    ------
+    OutputError
+        As :func:`check_folder` does.
+    """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; choose a folder for the results.")
-    existing = _earlier(folder, tracks, analysis)
+    existing = [name for name in names if os.path.lexists(folder / name)]
     if existing and not overwrite:
-        names = ", ".join(path.name for path in existing)
         raise OutputError(
-            f"The folder {folder} holds earlier results ({names}), which were left as they are. "
-            "Choose another folder, or allow overwriting (on the command line: --overwrite)."
+            f"The folder {folder} holds earlier results ({', '.join(existing)}), which were left "
+            "as they are. Choose another folder, or allow overwriting (on the command line: "
+            "--overwrite)."
         )
     # Two files, so that an error speaks of the folder and not of a file that nobody asked for.
     trials = [folder / ".perrin-trial-1", folder / ".perrin-trial-2"]

@@ -52,17 +52,18 @@ def write_analysis(
 
 
 def write_together(
-    files: Mapping[str, pd.DataFrame | str],
+    files: Mapping[str, pd.DataFrame | str | bytes],
     folder: str | os.PathLike[str],
     *,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write tables and texts into a folder, all of them or none.
+    """Write tables, texts and pictures into a folder, all of them or none.
 
     Parameters
     ----------
     files
-        What to write under which name: a table (CSV or Parquet, by suffix) or a text.
+        What to write under which name: a table (CSV or Parquet, by suffix), a text, or bytes as
+        they are.
     folder
         Made if it does not exist.
     overwrite
@@ -84,12 +85,14 @@ def write_together(
         raise InputError("There is nothing to write.")
     paths = [Path(folder) / name for name in files]
     for path, content in zip(paths, files.values(), strict=True):
-        if not isinstance(content, str):
+        if isinstance(content, pd.DataFrame):
             check_suffix(path)
     with atomic_files(paths, overwrite=overwrite, make_folders=True) as temporaries:
         for temporary, content in zip(temporaries, files.values(), strict=True):
             if isinstance(content, str):
                 temporary.write_text(content, encoding="utf-8", newline="\n")
+            elif isinstance(content, bytes):
+                temporary.write_bytes(content)
             else:
                 write_frame(content, temporary)
     return paths
