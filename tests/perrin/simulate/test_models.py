@@ -112,15 +112,10 @@ def test_lw_keeps_its_speed(generator: torch.Generator) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.3, 0.6, 0.9])
-def test_attm_periods_follow_massignan_regime_1(
-    alpha: float, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # With steps of one, what comes out is the square root of the diffusivity itself.
-    monkeypatch.setattr(
-        models, "_isotropic_steps", lambda n, dim, size, _: torch.ones(n, dim, size)
-    )
+def test_attm_periods_follow_massignan_regime_1(alpha: float, generator: torch.Generator) -> None:
     n = 8_000
-    log_d = 2 * models.attm(torch.full((n,), alpha), 300, 1, generator)[:, 0].double().log()
+    scale, _ = models.attm_periods(torch.full((n,), alpha), 300, generator)
+    log_d = 2 * scale.double().log()
     change = (log_d.diff(dim=1).abs() > 1e-5).numpy()
     first = np.where(change.any(1), change.argmax(1) + 1, 299)
     for t in (2, 5, 20, 100):
