@@ -24,6 +24,7 @@ from perrin.cli import perrin_command
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import exit_code_of
 from perrin.parameters import Parameters, parameter
+from perrin.simulate import simulate_tracks
 
 FIND = ["--diameter", "7", "--search-range", "4"]
 
@@ -198,20 +199,69 @@ def test_training_gets_its_parameters(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (folder, resume) == (tmp_path, False)
 
 
-def test_benchmark_prints_and_writes_its_table(
+def test_engines_that_can_be_trained_are_named(tmp_path: Path) -> None:
+    formula = command("train", "--engine", "msd", "-o", tmp_path / "msd")
+    assert formula.returncode == 1
+    assert "Choose one of perrin, convtransformer, cnn." in formula.stderr
+    too_much = command("train", "--engine", "cnn", "-o", tmp_path / "cnn", "--width", "32")
+    assert too_much.returncode == 1
+    assert "cnn is trained without architecture" in too_much.stderr
+    assert names(tmp_path) == []
+    unknown = command("train", "--engine", "abacus", "-o", tmp_path / "abacus")
+    assert unknown.returncode == 2
+
+
+def test_tracks_can_be_judged_by_another_engine(tmp_path: Path) -> None:
+    table = simulate_tracks(n_tracks=3, n_points=80, alpha=0.5)
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    for engine in ("msd-plain", "cnn"):
+        done = command("analyze", tmp_path / "tracks.csv", "-o", tmp_path / engine,
+                       "--engine", engine, "--device", "cpu")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        recipe = yaml.safe_load((tmp_path / engine / "recipe.yaml").read_text())
+        assert recipe["analysis"]["engine"] == engine
+        per_track = pd.read_csv(tmp_path / engine / "per_track.csv")
+        assert per_track["model"].isna().all()
+        assert per_track["alpha"].notna().all() == (engine == "msd-plain")
+        assert per_track["diffusivity"].notna().all()
+    assert "the engine cnn answers for tracks of at least 200 points; 3 are shorter" in done.stderr
+
+
+def test_benchmark_prints_and_writes_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from perrin.engine import benchmark
+    from perrin.engine import benchmarks
 
-    def andi1(n_tracks: int, **_: object) -> pd.DataFrame:
-        return pd.DataFrame({"protocol": ["theory-v1"], "n_tracks": [n_tracks]})
+    given: dict[str, object] = {}
 
-    monkeypatch.setattr(benchmark, "andi1", andi1)
-    arguments = ["benchmark", "andi1", "--tracks", "7", "-o", str(tmp_path / "table.csv")]
+    def andi1(n_tracks: int, **options: object) -> dict[str, pd.DataFrame]:
+        given.update(options, n_tracks=n_tracks)
+        return {"blur": pd.DataFrame({
+            "dim": [2], "shortest": [10], "longest": [29], "n_tracks": [1500],
+            **{f"{name}{se}": [0.01] for se in ("", "_se")
+               for name in ("bias_sharp", "bias_blurred", "bias_untold", "change")},
+        })}  # fmt: skip
+
+    monkeypatch.setattr(benchmarks, "andi1", andi1)
+    out = tmp_path / "results"
+    arguments = ["benchmark", "andi1", "--tracks", "7", "--engines", "msd, perrin", "-o", str(out)]
     done = CliRunner().invoke(perrin_command, arguments)
     assert done.exit_code == 0, done.output
-    assert "theory-v1" in done.output
-    assert pd.read_csv(tmp_path / "table.csv")["n_tracks"].tolist() == [7]
+    assert "0.0100 ± 0.0100" in done.output
+    assert given["n_tracks"] == 7
+    assert given["engines"] == ["perrin", "msd"]
+    assert pd.read_csv(out / "blur.csv")["n_tracks"].tolist() == [1500]
+    (out / "figures.csv").touch()
+    again = command(*arguments)
+    assert again.returncode == 1
+    assert "holds earlier results (figures.csv)" in again.stderr
+
+
+def test_benchmark_knows_its_engines() -> None:
+    arguments = ["benchmark", "andi1", "--engines", "msd,oracle"]
+    done = CliRunner().invoke(perrin_command, arguments)
+    assert done.exit_code == 2
+    assert "'oracle' is not one of perrin, msd" in done.output
 
 
 # How it ends

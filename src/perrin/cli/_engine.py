@@ -9,13 +9,13 @@ import click
 
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, progress_bars, quiet_option
-from perrin.engine.train import Training, train
-from perrin.io import write_table
+from perrin.engine.engines import ENGINES, TRAINABLE, EngineName, train
+from perrin.engine.train import Training
 
 __all__ = ["benchmark_command", "train_command"]
 
 _BENCHMARKS = ("andi1",)
-"""Functions of :mod:`perrin.engine.benchmark`."""
+"""Functions of :mod:`perrin.engine.benchmarks`."""
 
 
 @click.command("train", cls=SectionedCommand)
@@ -33,23 +33,45 @@ _BENCHMARKS = ("andi1",)
     show_default=True,
     help="Go on from the state in the folder, if there is one, or begin anew.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(list(ENGINES)),
+    default="perrin",
+    show_default=True,
+    metavar="NAME",
+    help=f"Whose network to train, out of {TRAINABLE}.",
+)
 @quiet_option
 @add_options(Training)
-def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
+def train_command(out: Path, resume: bool, engine: EngineName, quiet: bool, **options: Any) -> None:
     """Train the engine's network on tracks simulated on the fly.
 
     Stop it with Ctrl-C and it resumes from its last saved state when called again with the same
-    folder.
+    folder. A network to compare with (--engine) is not resumed, and knows of the options below
+    only --minutes, --learning-rate, --batch-points, --seed, --save-every and --device.
 
     \b
-    Example:
+    Examples:
       perrin train --out runs/mine --minutes 60
+      perrin train --engine convtransformer --out runs/published --minutes 60
     """
     changes = changes_in(options)
     parameters = Training.checked(**changes.pop("", {}), **changes)
     with progress_bars(quiet=quiet) as progress:
-        train(parameters, out, resume=resume, progress=progress)
+        train(parameters, out, engine=engine, resume=resume, progress=progress)
     note(f"Written to {out}", quiet=quiet)
+
+
+def _engine_names(
+    _context: click.Context, option: click.Parameter, given: str | None
+) -> list[EngineName]:
+    """Read names of engines, separated by commas."""
+    names = [name.strip() for name in given.split(",")] if given else []
+    known = [name for name in ENGINES if name in names]
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(ENGINES)}.", param=option)
+    return known
 
 
 @click.command("benchmark")
@@ -60,7 +82,19 @@ def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
     show_default=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Number of tracks to measure on.",
+    help="Tracks for each of the main figures.",
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Also measure by length, with missing frames and motion blur, beside exact maximum "
+    "likelihood, and on tracks unlike any model.",
+)
+@click.option(
+    "--engines",
+    callback=_engine_names,
+    metavar="NAME,...",
+    help=f"Compare these on the same tracks: {', '.join(ENGINES)}.",
 )
 @click.option(
     "--weights",
@@ -72,36 +106,56 @@ def train_command(out: Path, resume: bool, quiet: bool, **options: Any) -> None:
 @click.option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Also write the table to this CSV file.",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also write the tables (CSV) and plots (PNG) to this folder.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace earlier results in the folder.")
 @device_option
 @quiet_option
 def benchmark_command(
     name: str,
     tracks: int,
+    full: bool,
+    engines: list[EngineName],
     weights: Path | None,
     seed: int,
     out: Path | None,
+    overwrite: bool,
     device: str,
     quiet: bool,
 ) -> None:
-    """Measure the engine on the benchmark NAME and print the table.
+    """Measure the engine on the benchmark NAME and print the tables.
 
     \b
     andi1   AnDi challenge 1, on tracks simulated afresh by its rules: error of alpha and
-            F1 score of the model in 1D, 2D and 3D, beside the best published figures
+            F1 score of the model in 1D, 2D and 3D, beside the published figures
 
     \b
-    Example:
-      perrin benchmark andi1 --tracks 2000
+    Examples:
+      perrin benchmark andi1
+          the main figures, in some minutes
+      perrin benchmark andi1 --full --tracks 10000 --out results
+          everything, with tables and plots in the folder results
+      perrin benchmark andi1 --engines perrin,msd,fbm
+          the same tracks given to other engines too
     """
-    from perrin.engine import benchmark
+    from perrin.engine import benchmarks
 
-    measure = getattr(benchmark, name)
-    with progress_bars(quiet=quiet) as progress:
-        table = measure(tracks, device=device, seed=seed, weights=weights, progress=progress)
+    measure = getattr(benchmarks, name)
     if out is not None:
-        write_table(table, out)
-    click.echo(table.to_string(index=False, na_rep="–"))
+        benchmarks.check(out, full=full, engines=engines, weights=weights, overwrite=overwrite)
+    with progress_bars(quiet=quiet) as progress:
+        tables = measure(
+            tracks,
+            full=full,
+            engines=engines,
+            device=device,
+            seed=seed,
+            weights=weights,
+            progress=progress,
+        )
+    click.echo(benchmarks.as_text(tables))
+    if out is not None:
+        benchmarks.save(tables, out, overwrite=overwrite)
+        note(f"Written to {out}", quiet=quiet)
