@@ -66,6 +66,7 @@ PER_TRACK: Mapping[str, Quantity] = {
         column: Quantity(f"Probability of {name}", limits=(0.0, 1.0))
         for name, column in zip(MODELS, PROBABILITY_COLUMNS, strict=True)
     },
+    "p_ergodic": Quantity("Probability of ergodic motion", limits=(0.0, 1.0)),
 }
 """Columns of ``Analysis.per_track`` that become features, in the order of the menu."""
 
@@ -74,6 +75,7 @@ PER_FRAME: Mapping[str, tuple[str, Quantity]] = {
     "state": ("state", Quantity("State")),
     "diffusivity": ("frame_diffusivity", Quantity("D over time", "diffusivity", logarithmic=True)),
     "alpha": ("frame_alpha", Quantity("α over time", limits=(0.0, 2.0))),
+    "weight": ("frame_weight", Quantity("Weight in the call of the model")),
 }
 """Columns of ``Analysis.per_frame``: the feature each becomes, and what it is."""
 

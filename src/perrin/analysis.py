@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from perrin.engine.engines import EngineName, predict
 from perrin.errors import InputError, Progress
 from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.parameters import parameter
@@ -19,7 +21,7 @@ from perrin.statistics import (
 )
 from perrin.tracks import Calibration, axes_of, index_tracks, validate_tracks
 
-__all__ = ["FLAGS", "Analysis", "AnalysisParameters", "analyze"]
+__all__ = ["COVARIANCE", "FLAGS", "Analysis", "AnalysisParameters", "analyze"]
 
 FLAGS = {
     "too_short": "too short for a model to be called",
@@ -28,7 +30,15 @@ FLAGS = {
 }
 """What can be remarked about a track, with what it means in words."""
 
-_PER_ALPHA = ("alpha", "alpha_lo", "alpha_hi")
+COVARIANCE = "covariance"
+"""What ``diffusivity_by`` says of :func:`perrin.statistics.estimate_diffusivity`."""
+
+_JUDGEMENT = (*PROBABILITY_COLUMNS, "alpha", "alpha_lo", "alpha_hi", "p_ergodic")
+_DIFFUSIVITIES = ("diffusivity", "diffusivity_lo", "diffusivity_hi")
+_PER_TRACK = (
+    "particle", "n_points", "model", *_JUDGEMENT, *_DIFFUSIVITIES, "noise", "diffusivity_by",
+    "n_switches", "flags", "diffusivity_unit", "noise_unit",
+)  # fmt: skip
 
 
 class AnalysisParameters(SwitchDetection):
@@ -41,6 +51,12 @@ class AnalysisParameters(SwitchDetection):
         label="Shortest track judged",
         ge=10,
     )
+    engine: EngineName = parameter(
+        "perrin",
+        "What judges the tracks: Perrin's own network, or a method to compare it with.",
+        label="Engine",
+        advanced=True,
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,13 +67,15 @@ class Analysis:
     ----------
     per_track
         One row per particle: ``particle, n_points, model, p_attm, p_ctrw, p_fbm, p_lw, p_sbm,
-        alpha, alpha_lo, alpha_hi, diffusivity, diffusivity_lo, diffusivity_hi, noise, n_switches,
-        flags`` and the units of the diffusivities and of the noise. Intervals run from 5 % to
-        95 %; ``flags`` are the keys of :data:`FLAGS`, separated by ``;``; what cannot be said is
-        empty.
+        alpha, alpha_lo, alpha_hi, p_ergodic, diffusivity, diffusivity_lo, diffusivity_hi, noise,
+        diffusivity_by, n_switches, flags`` and the units of the diffusivities and of the noise.
+        Intervals run from 5 % to 95 %; ``diffusivity_by`` says what measured diffusivity and
+        noise, the engine by its name or :data:`COVARIANCE`; ``flags`` are the keys of
+        :data:`FLAGS`, separated by ``;``; what cannot be said is empty.
     per_frame
-        One row per localization: ``particle, frame, p_switch, state, diffusivity, alpha`` and the
-        unit. The exponent is that of the segment between switches, where it is long enough.
+        One row per localization: ``particle, frame, p_switch, state, diffusivity, alpha, weight``
+        and the unit. The exponent is that of the segment between switches, where it is long
+        enough; ``weight`` is how much the frame weighed in the model called, 1 on average.
     switches
         One row per switch: ``particle, frame, frame_lo, frame_hi, diffusivity_before,
         diffusivity_after, alpha_before, alpha_after``, the unit, and the method that found it.
@@ -117,12 +135,18 @@ def analyze(
 
     Notes
     -----
-    Model and exponent: :func:`perrin.engine.predict`. Diffusivity and noise:
-    :func:`perrin.statistics.estimate_diffusivity`; the diffusivity is the short-time one, whatever
-    the exponent. Switches: :func:`perrin.statistics.find_switches`.
-    """
-    from perrin.engine import predict
+    Model, exponent, and the probability that the motion is ergodic:
+    :func:`perrin.engine.engines.predict`. Weights of the frames: :func:`perrin.engine.explain`,
+    for Perrin's own network alone. Switches: :func:`perrin.statistics.find_switches`.
 
+    The diffusivity is the short-time one, whatever the exponent. It and the noise are the engine's
+    for the tracks that it judges and that are not unlike its training: it knows the motions that
+    remember, whose memory the covariance of displacements takes for noise (for FBM tracks of 200
+    points with little noise its median is 0.43 D at alpha 0.5 and 1.79 D at alpha 1.5; 100 tracks
+    each). For all others, and where the engine says nothing of it, they come from
+    :func:`perrin.statistics.estimate_diffusivity`, which needs three localizations and takes
+    displacements for uncorrelated, but learnt nothing that could mislead it.
+    """
     chosen = parameters or AnalysisParameters()
     table = validate_tracks(tracks)
     if table.empty:
@@ -130,23 +154,33 @@ def analyze(
     calibration = calibration or tracks.attrs.get("calibration") or Calibration()
     table = _in_even_pixels(table, calibration)
 
-    per_track = _judge(table, predict(table, device=device, progress=progress), chosen)
+    answers = predict(
+        table,
+        engine=chosen.engine,
+        device=device,
+        exposure=calibration.exposure,
+        progress=progress,
+    )
+    per_track = _judge(table, answers, chosen)
     spread = estimate_diffusivity(table, exposure=calibration.exposure)
-    diffusivities = ["diffusivity", "diffusivity_lo", "diffusivity_hi"]
-    per_track[diffusivities] = spread[diffusivities] * calibration.diffusivity_scale
-    per_track["noise"] = spread["noise"] * calibration.noise_scale
+    per_track = _with_diffusivity(per_track, spread, chosen.engine)
+    per_track[list(_DIFFUSIVITIES)] *= calibration.diffusivity_scale
+    per_track["noise"] *= calibration.noise_scale
     found = find_switches(table, chosen, exposure=calibration.exposure, progress=progress)
-    found = _with_alpha(table, found, per_track, chosen, device)
+    found = _with_alpha(table, found, per_track, chosen, device, calibration.exposure)
     found.per_frame["diffusivity"] *= calibration.diffusivity_scale
     found.switches[["diffusivity_before", "diffusivity_after"]] *= calibration.diffusivity_scale
     counts = found.switches["particle"].value_counts()
     per_track["n_switches"] = per_track["particle"].map(counts).fillna(0).astype(np.int64)
     per_track["flags"] = _flags(table, per_track, chosen)
-    per_track = per_track.drop(columns="unlike_training")
+    found.per_frame["weight"] = _weights(
+        table, per_track, chosen, device, calibration.exposure, progress
+    )
     for part in (per_track, found.per_frame, found.switches):
         part["diffusivity_unit"] = calibration.diffusivity_unit
     per_track["noise_unit"] = calibration.noise_unit
     found.switches["method"] = SWITCH_METHOD
+    per_track = per_track.reindex(columns=list(_PER_TRACK))
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
 
 
@@ -165,7 +199,8 @@ def _judge(
     probabilities = list(PROBABILITY_COLUMNS)
     short = answers["n_points"] < parameters.min_points
     answers = answers.copy()
-    answers.loc[short, [*probabilities, *_PER_ALPHA]] = np.nan
+    # Engines say at least this much of what is asked; the others say nothing of it.
+    answers.loc[short, list(_JUDGEMENT)] = np.nan
     answers.loc[short, "unlike_training"] = False
     known = answers[probabilities[0]].notna().to_numpy()
     names = np.full(len(answers), None, dtype=object)
@@ -176,16 +211,47 @@ def _judge(
     return answers
 
 
+def _with_diffusivity(
+    per_track: pd.DataFrame, spread: pd.DataFrame, engine: EngineName
+) -> pd.DataFrame:
+    """Take diffusivity and noise from the engine where it can be trusted, else from ``spread``."""
+    measured = [*_DIFFUSIVITIES, "noise"]
+    trusted = per_track["alpha"].notna() & ~per_track["unlike_training"].astype(bool)
+    trusted &= per_track["diffusivity"].notna()
+    known = trusted | spread["diffusivity"].notna()
+    by = np.where(trusted, engine, COVARIANCE)
+    return per_track.assign(
+        **{name: per_track[name].where(trusted, spread[name]) for name in measured},
+        diffusivity_by=pd.Series(by, per_track.index, dtype="str").where(known),
+    )
+
+
+def _weights(
+    table: pd.DataFrame,
+    per_track: pd.DataFrame,
+    parameters: AnalysisParameters,
+    device: str,
+    exposure: float,
+    progress: Progress | None,
+) -> npt.NDArray[np.float64]:
+    """How much each localization weighed in the model called."""
+    if parameters.engine != "perrin":
+        return np.full(len(table), np.nan)
+    from perrin.engine import explain
+
+    explained = explain(table, per_track, exposure=exposure, device=device, progress=progress)
+    return np.asarray(explained["weight"], np.float64)
+
+
 def _with_alpha(
     table: pd.DataFrame,
     found: Switches,
     per_track: pd.DataFrame,
     parameters: AnalysisParameters,
     device: str,
+    exposure: float,
 ) -> Switches:
     """Fill in the exponent of every segment: the track's own where it does not switch."""
-    from perrin.engine import predict
-
     per_frame = found.per_frame.copy()
     switches = found.switches.copy()
     alpha = per_track.set_index("particle")["alpha"]
@@ -199,13 +265,13 @@ def _with_alpha(
     begins[index_tracks(per_frame).starts] = True
     segment = np.cumsum(begins)
     pieces = table[switching].assign(particle=segment[switching])
-    answers = predict(pieces, device=device)
+    answers = predict(pieces, engine=parameters.engine, device=device, exposure=exposure)
     answers.loc[answers["n_points"] < parameters.min_points, "alpha"] = np.nan
     of_segment = answers.set_index("particle")["alpha"]
     per_frame.loc[switching, "alpha"] = of_segment.loc[segment[switching]].to_numpy()
     after = segment[rows.get_indexer(starts)]
-    switches["alpha_before"] = of_segment.loc[after - 1].to_numpy()
-    switches["alpha_after"] = of_segment.loc[after].to_numpy()
+    switches["alpha_before"] = of_segment.reindex(after - 1).to_numpy()
+    switches["alpha_after"] = of_segment.reindex(after).to_numpy()
     return Switches(per_frame, switches)
 
 

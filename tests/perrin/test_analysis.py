@@ -9,17 +9,22 @@ import pandas as pd
 import pytest
 
 import perrin
-from perrin.analysis import FLAGS, AnalysisParameters
+from perrin.analysis import COVARIANCE, FLAGS, AnalysisParameters
+from perrin.engine import explain, predict
 from perrin.errors import InputError
 from perrin.simulate import simulate_switching, simulate_tracks
+from perrin.statistics import estimate_diffusivity
 from perrin.tracks import Calibration
 
 PER_TRACK = [
     "particle", "n_points", "model", "p_attm", "p_ctrw", "p_fbm", "p_lw", "p_sbm",
-    "alpha", "alpha_lo", "alpha_hi", "diffusivity", "diffusivity_lo", "diffusivity_hi",
-    "noise", "n_switches", "flags", "diffusivity_unit", "noise_unit",
+    "alpha", "alpha_lo", "alpha_hi", "p_ergodic", "diffusivity", "diffusivity_lo",
+    "diffusivity_hi", "noise", "diffusivity_by", "n_switches", "flags", "diffusivity_unit",
+    "noise_unit",
 ]  # fmt: skip
-PER_FRAME = ["particle", "frame", "p_switch", "state", "diffusivity", "alpha", "diffusivity_unit"]
+PER_FRAME = [
+    "particle", "frame", "p_switch", "state", "diffusivity", "alpha", "weight", "diffusivity_unit",
+]  # fmt: skip
 SWITCHES = [
     "particle", "frame", "frame_lo", "frame_hi", "diffusivity_before", "diffusivity_after",
     "alpha_before", "alpha_after", "diffusivity_unit", "method",
@@ -78,9 +83,50 @@ def test_what_cannot_be_said_is_empty() -> None:
     single = pd.DataFrame({"particle": [7], "frame": [0], "y": [1.0], "x": [1.0]})
     found = perrin.analyze(pd.concat([short, single])).per_track
     assert (found["flags"] == "too_short").all()
-    judged = ["model", "p_attm", "p_fbm", "alpha", "alpha_lo", "alpha_hi"]
+    judged = ["model", "p_attm", "p_fbm", "alpha", "alpha_lo", "alpha_hi", "p_ergodic"]
     assert found[judged].isna().all(axis=None)
     assert found["diffusivity"].notna().tolist() == [True, True, False]
+    assert found["diffusivity_by"].isna().tolist() == [False, False, True]
+
+
+def test_the_network_measures_what_it_knows_and_the_covariance_the_rest() -> None:
+    known = simulate_tracks(alpha=0.6, n_tracks=4, n_points=60)
+    short = known[(known["particle"] == 0) & (known["frame"] < 15)].assign(particle=10)
+    # Half of the frames missing is more than the network has ever seen.
+    gappy = known[(known["particle"] == 1) & (known["frame"] % 2 == 0)].assign(particle=11)
+    tracks = pd.concat([known, short, gappy])
+    found = perrin.analyze(tracks, CALIBRATION).per_track.set_index("particle")
+    unlike = found["flags"].str.contains("unlike_training")
+    assert unlike[11]
+    expected = np.where(unlike | (found.index == 10), COVARIANCE, "perrin")
+    assert found["diffusivity_by"].tolist() == expected.tolist()
+    answers = predict(tracks, exposure=0)
+    by_covariance = estimate_diffusivity(tracks, exposure=0)
+    for name, scale in (("diffusivity_lo", 0.1**2 / 0.02), ("noise", 100)):
+        source = answers[name].where(expected == "perrin", by_covariance[name])
+        np.testing.assert_allclose(found[name], source * scale)
+
+
+def test_each_frame_of_a_judged_track_has_its_weight() -> None:
+    tracks = simulate_tracks(model="CTRW", alpha=0.7, n_tracks=3, n_points=60)
+    tracks = tracks[(tracks["particle"] != 1) | (tracks["frame"] < 15)]
+    per_frame = perrin.analyze(tracks, CALIBRATION).per_frame
+    weight = per_frame.groupby("particle")["weight"]
+    np.testing.assert_allclose(weight.mean(), [1, np.nan, 1])
+    expected = explain(tracks, exposure=0)["weight"].where(per_frame["particle"] != 1)
+    # In bfloat16 a batch of another shape is rounded differently.
+    np.testing.assert_allclose(per_frame["weight"], expected, atol=0.1)
+
+
+def test_another_engine_says_what_it_can() -> None:
+    tracks = simulate_tracks(n_tracks=3, n_points=60)
+    likelihood = AnalysisParameters(engine="fbm")
+    analysis = perrin.analyze(tracks, CALIBRATION, parameters=likelihood)
+    assert list(analysis.per_track.columns) == PER_TRACK
+    assert list(analysis.per_frame.columns) == PER_FRAME
+    assert (analysis.per_track["diffusivity_by"] == "fbm").all()
+    assert analysis.per_frame["weight"].isna().all()
+    assert analysis.per_track[["model", "p_fbm", "p_ergodic"]].isna().all(axis=None)
 
 
 def test_the_shortest_track_judged_is_the_users_choice() -> None:
