@@ -77,7 +77,7 @@ def simulate_switching(
     if transition is not None and switch_frames is not None:
         raise InputError("Give either transition or switch_frames, not both.")
     if transition is not None:
-        state = _markov_chain(_checked_transition(transition, levels.size), n_tracks, n_points, rng)
+        state = _markov_chain(checked_transition(transition, levels.size), n_tracks, n_points, rng)
     elif switch_frames is not None:
         state = _at_given_frames(switch_frames, levels.size, n_tracks, n_points)
     else:
@@ -124,14 +124,14 @@ def stationary_distribution(transition: npt.ArrayLike) -> npt.NDArray[np.float64
         If the matrix is not square, or a row is no distribution.
     """
     matrix = np.asarray(transition, np.float64)
-    matrix = _checked_transition(matrix, matrix.shape[0] if matrix.ndim else 0)
+    matrix = checked_transition(matrix, matrix.shape[0] if matrix.ndim else 0)
     n = matrix.shape[0]
     equations = np.vstack((matrix.T - np.eye(n), np.ones(n)))
     solution = np.linalg.lstsq(equations, np.append(np.zeros(n), 1.0), rcond=None)[0].clip(0)
     return np.asarray(solution / solution.sum())
 
 
-def _checked_transition(transition: npt.ArrayLike, n_states: int) -> npt.NDArray[np.float64]:
+def checked_transition(transition: npt.ArrayLike, n_states: int) -> npt.NDArray[np.float64]:
     matrix = np.asarray(transition, np.float64)
     if matrix.shape != (n_states, n_states):
         raise InputError(
