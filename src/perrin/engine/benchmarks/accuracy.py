@@ -23,7 +23,7 @@ from perrin.models import MODELS
 from perrin.simulate.models import attm_periods, isotropic_steps, simulate_displacements
 from perrin.simulate.protocols import theory
 
-__all__ = ["PROTOCOLS", "attm_of_andi_datasets", "by_length", "main_figures", "with_their_attm"]
+__all__ = ["PROTOCOLS", "attm_of_andi_datasets", "by_length", "main_figures", "with_either_attm"]
 
 PROTOCOLS = {
     "theory-v1": partial(theory, noise_per="axis"),
@@ -131,22 +131,24 @@ def by_length(setting: Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def with_their_attm(setting: Setting) -> pd.DataFrame:
-    """Measure accuracy in 3D on tracks whose ATTM is that of ``andi-datasets``.
+def with_either_attm(setting: Setting) -> pd.DataFrame:
+    """Measure accuracy in 3D with ATTM as the model has it, and as ``andi-datasets`` makes it.
 
     Returns
     -------
     pandas.DataFrame
-        One row per protocol and ``group``, which is ``all`` or a model:
-        :func:`~.measures.accuracy`. See :func:`attm_of_andi_datasets`.
+        One row per protocol, ``attm`` (``diffusing``, as in the main figures, or ``jittering``, see
+        :func:`attm_of_andi_datasets`) and ``group``, which is ``all`` or a model:
+        :func:`~.measures.accuracy`.
     """
+    kinds = {"diffusing": simulate_displacements, "jittering": _their_displacements}
+    cells = [(protocol, attm) for protocol in PROTOCOLS for attm in kinds]
     rows: list[dict[str, object]] = []
-    for protocol in setting.each("Measuring with their ATTM", tuple(PROTOCOLS)):
-        sets = _sets(
-            setting, protocol, 3, setting.n_tracks, ("attm",), displacements=_their_displacements
-        )
+    for protocol, attm in setting.each("Measuring with either ATTM", cells):
+        sets = _sets(setting, protocol, 3, setting.n_tracks, ("main",), displacements=kinds[attm])
         for group, some in {"all": sets, **_by_model(sets)}.items():
-            rows.append({"protocol": protocol, "dim": 3, "group": group, **accuracy(some)})
+            row = {"protocol": protocol, "dim": 3, "attm": attm, "group": group}
+            rows.append(row | accuracy(some))
     return pd.DataFrame(rows)
 
 

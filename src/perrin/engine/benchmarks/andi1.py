@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from perrin.device import pick_device
-from perrin.engine.benchmarks.accuracy import by_length, main_figures, with_their_attm
+from perrin.engine.benchmarks.accuracy import by_length, main_figures, with_either_attm
 from perrin.engine.benchmarks.detection import detected
 from perrin.engine.benchmarks.engines import side_by_side
 from perrin.engine.benchmarks.limits import beside_likelihood
@@ -25,7 +25,7 @@ __all__ = ["andi1", "check", "save"]
 
 _PARTS = {
     "lengths": by_length,
-    "attm": with_their_attm,
+    "attm": with_either_attm,
     "gaps": with_gaps,
     "blur": with_blur,
     "limits": beside_likelihood,
@@ -56,8 +56,8 @@ def andi1(
         a share of it, which their tables state.
     full
         Whether to measure more than the main figures: by length, with missing frames and motion
-        blur, beside exact maximum likelihood, on tracks unlike any of the models, and on 3D tracks
-        as ``andi-datasets`` makes them.
+        blur, beside exact maximum likelihood, on tracks unlike any of the models, and in 3D with
+        ATTM as ``andi-datasets`` makes it.
     engines
         Engines to compare on the same tracks (:mod:`perrin.engine.engines`).
     device
@@ -74,7 +74,7 @@ def andi1(
     dict of pandas.DataFrame
         ``figures``, ``comparison``, ``breakdown``, ``confusion``, ``alpha`` and ``reliability``
         (:func:`~.accuracy.main_figures`); of a full run also ``lengths``
-        (:func:`~.accuracy.by_length`), ``attm`` (:func:`~.accuracy.with_their_attm`), ``gaps`` and
+        (:func:`~.accuracy.by_length`), ``attm`` (:func:`~.accuracy.with_either_attm`), ``gaps`` and
         ``blur`` (:mod:`~.robustness`), ``limits`` (:mod:`~.limits`) and ``detection``
         (:mod:`~.detection`); ``engines`` (:mod:`~.engines`) if any are named; and ``training``, the
         learning curve, if the weights have their training's log beside them.

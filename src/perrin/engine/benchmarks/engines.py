@@ -21,7 +21,8 @@ from perrin.simulate.protocols import TheoryTracks, theory
 __all__ = ["side_by_side"]
 
 _SHARE = 4  # part of the main figures' tracks in each class of lengths
-_SHARES = {"fbm": 10, "msd": 5}  # part of these that slow engines are asked about
+_SLOW = ("msd", "fbm", "convtransformer")  # tens of milliseconds for each track
+_SHARE_OF_SLOW = 10  # part of all these tracks
 _SETS = (("theory-v1", 10, 999), ("short", 10, 50), *(("theory-v1", *c) for c in COARSE_LENGTHS))
 
 
@@ -74,7 +75,7 @@ def _answers(
     weights: Path | None,
 ) -> dict[EngineName, pd.DataFrame]:
     """Ask every engine about the same tracks, and note the truth beside."""
-    left = {engine: max(1, n_tracks // _SHARES.get(engine, 1)) for engine in engines}
+    left = {e: max(1, n_tracks // (_SHARE_OF_SLOW if e in _SLOW else 1)) for e in engines}
     parts: dict[EngineName, list[pd.DataFrame]] = {engine: [] for engine in engines}
     for size in chunks(n_tracks):
         tracks = make(size)
