@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perrin.analysis import analyze
+from perrin.analysis import Analysis, analyze
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
+from perrin.engine.engines import ENGINES
 from perrin.io import Movie, read_movie, read_tracks
 from perrin.pipeline import FINDING_STEPS, Recipe, run, track_movie
 from perrin.results import TableFormat, check_folder, recipe_beside, save_results
@@ -125,6 +126,7 @@ def run_command(
     click.echo(_track_line(result.tracks))
     _warn_of_scraps(result.tracks, quiet)
     click.echo(describe(result.analysis))
+    _warn_of_engine(result.analysis, quiet)
     _say_written(paths, quiet)
 
 
@@ -174,6 +176,7 @@ def analyze_command(
     )
     click.echo(_track_line(table))
     click.echo(describe(analysis))
+    _warn_of_engine(analysis, quiet)
     _say_written(paths, quiet)
 
 
@@ -227,6 +230,19 @@ def _warn_of_scraps(tracks: pd.DataFrame, quiet: bool) -> None:
         note(
             f"Note: half of the tracks have at most {median} points. If that is not what the movie "
             "shows, change --diameter, --minmass or --search-range, or raise --min-length.",
+            quiet=quiet,
+        )
+
+
+def _warn_of_engine(analysis: Analysis, quiet: bool) -> None:
+    name, fewest = analysis.parameters.engine, analysis.parameters.min_points
+    shortest = ENGINES[name].shortest
+    lengths = analysis.per_track["n_points"]
+    n_unanswered = int(((lengths >= fewest) & (lengths < shortest)).sum())
+    if n_unanswered:
+        note(
+            f"Note: the engine {name} answers for tracks of at least {shortest} points; "
+            f"{n_unanswered} are shorter.",
             quiet=quiet,
         )
 
