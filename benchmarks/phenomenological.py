@@ -91,7 +91,7 @@ def quantities(table: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     found: dict[str, list[tuple[float, int]]] = {}
 
     def note(name: str, field: int, *values: float) -> None:
-        found.setdefault(name, []).extend((float(value), field) for value in values)
+        found.setdefault(name, []).extend((float(value), int(field)) for value in values)
 
     for (field, _), track in table.groupby(["field", "track"]):
         position = track[["y", "x"]].to_numpy()
@@ -162,7 +162,7 @@ def compare(
     seconds = time.process_time() - started
     ours = ours.rename(columns={"particle": "track"})[COLUMNS]
     one, other = quantities(ours), quantities(pd.DataFrame(peer["rows"], columns=COLUMNS))
-    both = [quantity for quantity in one if quantity in other]
+    both = [quantity for quantity in one if one[quantity][0].size and other[quantity][0].size]
     p = {quantity: p_value(one[quantity], other[quantity], n_fields, rng) for quantity in both}
     theirs = float(peer["seconds"])
     row = {

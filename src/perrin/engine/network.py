@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perrin.engine.features import N_EVEN, N_ODD, N_SUMMARY, Features, features
+from perrin.engine.unlike import Detector, clues
 from perrin.models import MODELS
 from perrin.parameters import Parameters, parameter
 from perrin.simulate.protocols import ALPHAS, cell_weights
@@ -51,7 +52,8 @@ class Output(NamedTuple):
         Logarithm, up to a constant, of the posterior over (model, exponent bin); shape
         ``(n_tracks, 5, 40)``; minus infinity where a model has no such exponent.
     embedding
-        The head's hidden layer, shape ``(n_tracks, hidden)``.
+        The head's hidden layer, followed by the track's clues (:func:`.unlike.clues`), shape
+        ``(n_tracks, hidden + N_CLUES)``.
     log_diffusivity
         Logarithm of the short-time diffusivity along each axis, in squared units of the positions
         per frame, and the logarithm of its uncertainty; shape ``(n_tracks, dim, 2)``.
@@ -76,8 +78,6 @@ class Network(nn.Module):
     impossible: Tensor
     temperature: Tensor
     spread: Tensor
-    centre: Tensor
-    whitening: Tensor
     farthest: Tensor
 
     def __init__(self, architecture: Architecture | None = None) -> None:
@@ -105,12 +105,12 @@ class Network(nn.Module):
         )
         self.mobility = nn.Linear(a.width, 1)
         self.register_buffer("impossible", cell_weights("both") == 0, persistent=False)
-        n = len(LENGTH_CLASSES)
-        self.register_buffer("temperature", torch.ones(n))
+        # What the calibration sets, by class of lengths and dimension.
+        classes = (len(LENGTH_CLASSES), 3)
+        self.register_buffer("temperature", torch.ones(classes))
         self.register_buffer("spread", torch.ones(3))
-        self.register_buffer("centre", torch.zeros(n, a.hidden))
-        self.register_buffer("whitening", torch.eye(a.hidden).repeat(n, 1, 1))
-        self.register_buffer("farthest", torch.full((n,), torch.inf))
+        self.register_buffer("farthest", torch.full(classes, torch.inf))
+        self.detector = Detector(a.hidden)
 
     def forward(
         self,
@@ -145,7 +145,7 @@ class Network(nn.Module):
         log_noise = torch.stack((scale[..., 2] + unit / 2, scale[..., 3]), 2)
         return Output(
             logits.masked_fill(self.impossible, float("-inf")),
-            embedding.float(),
+            torch.cat((embedding.float(), clues(x)), 1),
             log_diffusivity,
             log_noise,
             self.mobility(frames).float().squeeze(2),
@@ -161,22 +161,19 @@ class Network(nn.Module):
         n_points
             Their length, or the length of each, shape ``(n_tracks,)``.
         """
-        scaled = output.logits / self.temperature[_length_classes(n_points)].view(-1, 1, 1)
+        dim = output.log_diffusivity.shape[1]
+        temperature = self.temperature[_length_classes(n_points), dim - 1]
+        scaled = output.logits / temperature.view(-1, 1, 1)
         return scaled.flatten(1).softmax(1).view_as(output.logits)
 
-    def distance(self, embedding: Tensor, n_points: int | Tensor) -> Tensor:
-        """Mahalanobis distance from the tracks of training, shape ``(n_tracks,)`` (Lee 2018)."""
-        classes = _length_classes(n_points).expand(len(embedding))
-        distance = embedding.new_empty(len(embedding))
-        for i in sorted(set(classes.tolist())):
-            rows = classes == i
-            away = (embedding[rows] - self.centre[i]) @ self.whitening[i]
-            distance[rows] = torch.linalg.vector_norm(away, dim=1)
+    def distance(self, embedding: Tensor) -> Tensor:
+        """How unlike the training tracks are, shape ``(n_tracks,)``; see :mod:`~.unlike`."""
+        distance: Tensor = self.detector(embedding)
         return distance
 
-    def limit(self, n_points: int | Tensor) -> Tensor:
+    def limit(self, n_points: int | Tensor, dim: int) -> Tensor:
         """Distance beyond which a track of this length counts as unlike the training."""
-        return self.farthest[_length_classes(n_points)]
+        return self.farthest[_length_classes(n_points), dim - 1]
 
     def n_strides(self, n_points: int) -> int:
         """How many times a track of so many points is halved."""

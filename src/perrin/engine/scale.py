@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-__all__ = ["Scale", "pool_axes", "pool_parts"]
+__all__ = ["LEAST_SHARE", "Scale", "pool_axes", "pool_parts"]
+
+LEAST_SHARE = 0.02
+"""Noise, or motion, of less than this share of the displacements leaves no trace of its size."""
 
 _HALF_WIDTH = math.log(10)
 """Of the interval from 5 % to 95 % of a Laplace distribution, in units of its scale."""

@@ -22,6 +22,7 @@ from perrin.device import autocast, pick_device
 from perrin.engine.calibrate import calibrate
 from perrin.engine.data import Batch, batches
 from perrin.engine.network import Architecture, Network, Output
+from perrin.engine.scale import LEAST_SHARE
 from perrin.engine.score import score
 from perrin.engine.weights import load_network, load_tensors, save_network, save_tensors
 from perrin.errors import Progress
@@ -36,7 +37,6 @@ _BATCHES_PER_LOOK = 20
 _N_LOOKED_AT = 600
 _SHARE_OF_SCALE = 0.1
 _SHARE_OF_MOBILITY = 0.1
-_LEAST_SHARE = 0.02
 _LEAST_MOBILITY = 0.01
 _TINY = 1e-30
 
@@ -297,8 +297,8 @@ def losses(output: Output, batch: Batch, stride: int) -> tuple[Tensor, Tensor]:
     answer = functional.cross_entropy(output.logits.flatten(1), batch.cell)
     mean_square = batch.positions.diff(dim=2).square().mean(2)
     # Noise far below the displacements leaves no trace of its size, nor motion far below noise.
-    noise = batch.noise.maximum(_LEAST_SHARE * mean_square.sqrt())
-    diffusivity = batch.diffusivity.maximum(_LEAST_SHARE**2 * mean_square)
+    noise = batch.noise.maximum(LEAST_SHARE * mean_square.sqrt())
+    diffusivity = batch.diffusivity.maximum(LEAST_SHARE**2 * mean_square)
     scale = _laplace(output.log_diffusivity, diffusivity) + _laplace(output.log_noise, noise)
     mobility = functional.avg_pool1d(batch.mobility[:, None], stride)[:, 0]
     error = output.log_mobility - (mobility + _LEAST_MOBILITY).log()

@@ -53,8 +53,8 @@ def ask(
             output = network(positions, seen, lengths, exposure)
         return Verdict(
             network.posterior(output, n_points).cpu(),
-            network.distance(output.embedding, n_points).cpu(),
-            network.limit(n_points).expand(len(positions)).cpu(),
+            network.distance(output.embedding).cpu(),
+            network.limit(n_points, positions.shape[1]).expand(len(positions)).cpu(),
             pool_axes(output.log_diffusivity.cpu(), output.log_noise.cpu()),
         )
 

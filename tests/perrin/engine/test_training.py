@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from perrin.engine.calibrate import calibrate
 from perrin.engine.data import LONGEST, MOST_MISSING, SHORTEST, batches, blur, exposure_of, hold
 from perrin.engine.network import Architecture, Network, Output
-from perrin.engine.score import Figures
 from perrin.engine.train import Training, losses, train
 from perrin.engine.weights import (
     load_card,
@@ -224,20 +222,3 @@ def test_held_frames_stay_between_the_older_position_and_the_true_one() -> None:
         weight = (seen - older) / (true - older)
         torch.testing.assert_close(weight, weight[:1].expand(2), rtol=1e-2, atol=1e-3)
         assert -1e-3 < weight[0] < 0.501
-
-
-def test_calibration_replaces_temperatures_and_limits_of_every_length(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("perrin.engine.data._POOL", 256)
-    # The figures for the card are not under test.
-    monkeypatch.setattr(
-        "perrin.engine.calibrate.score", lambda *_: Figures(0.0, 0.0, 0.0, 0.0, 0.0)
-    )
-    network = Network(SMALL)
-    figures = calibrate(network, device=torch.device("cpu"), n_tracks=200)
-    assert set(figures) == {"protocol", "1D", "2D", "3D"}
-    assert (network.temperature > 0).all()
-    assert torch.isfinite(network.farthest).all()
-    assert (network.farthest > 0).all()
-    assert (network.centre != 0).any(1).all()

@@ -22,10 +22,11 @@ def network() -> Network:
     small = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=2, n_heads=2, hidden=16)
     network = Network(small).eval().requires_grad_(requires_grad=False)
     n = len(LENGTH_CLASSES)
-    network.temperature.copy_(torch.linspace(0.5, 2, n))
-    network.centre.normal_()
-    network.whitening.normal_()
-    network.farthest.copy_(torch.linspace(1, 2, n))
+    network.temperature.copy_(torch.linspace(0.5, 2, 3 * n).view(n, 3))
+    network.farthest.copy_(torch.linspace(1, 2, 3 * n).view(n, 3))
+    for name, buffer in network.detector.named_buffers():
+        if name.startswith("weight"):
+            buffer.normal_(std=0.1)
     return network
 
 
@@ -74,7 +75,7 @@ def test_padded_answers_are_those_of_each_track_alone(
 def test_the_calibration_is_that_of_each_tracks_own_length(network: Network) -> None:
     walk = torch.randn(2, 2, 110, generator=torch.Generator().manual_seed(1)).cumsum(2)
     verdict = ask(network, walk, lengths=torch.tensor([90, 110]))
-    torch.testing.assert_close(verdict.limit, network.farthest[[3, 4]])
+    torch.testing.assert_close(verdict.limit, network.farthest[[3, 4], 1])
 
 
 def test_scores_do_not_depend_on_the_order_of_the_tracks(network: Network) -> None:

@@ -146,7 +146,7 @@ def limits(table: pd.DataFrame) -> pd.DataFrame:
 def detection(table: pd.DataFrame) -> pd.DataFrame:
     """Show which odd tracks are flagged, lengths side by side."""
     some = table.assign(
-        tracks=(table["kind"] + ": " + table["detail"]).str.removesuffix(": "),
+        tracks=(table["kind"] + ": " + table["detail"].fillna("")).str.removesuffix(": "),
         where=_dim(table) + ", " + table["n_points"].astype(str) + " points",
         number=_count(table["n_tracks"]),
         flagged=[f"{100 * share:.0f} %" for share in table["flagged"]],
