@@ -140,12 +140,14 @@ def analyze(
     for Perrin's own network alone. Switches: :func:`perrin.statistics.find_switches`.
 
     The diffusivity is the short-time one, whatever the exponent. It and the noise are the engine's
-    for the tracks that it judges and that are not unlike its training: it knows the motions that
-    remember, whose memory the covariance of displacements takes for noise (for FBM tracks of 200
-    points with little noise its median is 0.43 D at alpha 0.5 and 1.79 D at alpha 1.5; 100 tracks
-    each). For all others, and where the engine says nothing of it, they come from
-    :func:`perrin.statistics.estimate_diffusivity`, which needs three localizations and takes
-    displacements for uncorrelated, but learnt nothing that could mislead it.
+    for the tracks that it judges and that are not unlike its training; Perrin's own network
+    measures only those whose exponent it tells from 1 (which the interval of alpha does not hold).
+    It knows the motions that remember, whose memory the covariance of displacements takes for
+    noise (for FBM tracks of 200 points with little noise its median is 0.43 D at alpha 0.5 and
+    1.79 D at alpha 1.5; 100 tracks each). For all others, and where the engine says nothing of it,
+    they come from :func:`perrin.statistics.estimate_diffusivity`, which needs three localizations
+    and takes displacements for uncorrelated, as those of Brownian motion are, but learnt nothing
+    that could mislead it.
     """
     chosen = parameters or AnalysisParameters()
     table = validate_tracks(tracks)
@@ -218,6 +220,9 @@ def _with_diffusivity(
     measured = [*_DIFFUSIVITIES, "noise"]
     trusted = per_track["alpha"].notna() & ~per_track["unlike_training"].astype(bool)
     trusted &= per_track["diffusivity"].notna()
+    if engine == "perrin":
+        # Of motion that cannot be told from Brownian motion the covariance says all there is.
+        trusted &= ~(per_track["alpha_lo"].le(1) & per_track["alpha_hi"].ge(1))
     known = trusted | spread["diffusivity"].notna()
     by = np.where(trusted, engine, COVARIANCE)
     return per_track.assign(
