@@ -14,6 +14,7 @@ from perrin.device import autocast, pick_device
 from perrin.engine.data import Batch, batches
 from perrin.engine.features import fill_gaps
 from perrin.engine.network import LENGTH_CLASSES, Architecture, Network, Output, length_class
+from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.scale import LEAST_SHARE, pool_axes
 from perrin.engine.score import score
 from perrin.engine.spoil import spoil
@@ -59,8 +60,10 @@ def calibrate(
 
     Notes
     -----
-    For each class and dimension one temperature makes the posterior most likely (Guo et al., ICML
-    2017), on theory-v1 and theory-v2 tracks with exponents of any value. The detector of unlike
+    For each class and dimension one temperature makes the posterior likely (Guo et al., ICML 2017),
+    on theory-v1 and theory-v2 tracks with exponents of any value: of those that are as good as the
+    best within the standard error of the difference, the one at which the interval of alpha from
+    5 % to 95 % comes nearest to holding 90 % of the true exponents. The detector of unlike
     tracks (:mod:`~.unlike`) learns from the same mixture as the network, and its limits are what
     ``FALSE_ALARMS`` of further such tracks exceed. On these, too, the uncertainty of D is widened
     until ``D`` lies within the interval from 5 % to 95 % for 90 % of the tracks of a dimension.
@@ -69,8 +72,8 @@ def calibrate(
     generator = torch.Generator(device).manual_seed(_SEED + seed)
     for i in range(len(LENGTH_CLASSES)):
         for dim in _DIMS:
-            logits, cells = _theory_answers(network, i, dim, n_tracks, generator)
-            network.temperature[i, dim - 1] = _temperature(logits, cells)
+            answers = _theory_answers(network, i, dim, n_tracks, generator)
+            network.temperature[i, dim - 1] = _temperature(answers)
     known, spoilt = _lessons(network, _SEED + 1 + seed, _LESSONS * n_tracks, device)
     learn(network.detector, known, spoilt, seed=seed)
     _set_limits(network, _SEED + 2 + seed, n_tracks, device)
@@ -106,11 +109,19 @@ def recalibrate(path: Path, *, device: str = "auto") -> None:
     save_network(path, network, card)
 
 
+class _Answers(NamedTuple):
+    """Of tracks with known truth: logits, shape ``(n_tracks, 5, 40)``, true cell and exponent."""
+
+    logits: Tensor
+    cell: Tensor
+    alpha: Tensor
+
+
 def _theory_answers(
     network: Network, i: int, dim: int, n_tracks: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Logits and true cells for theory tracks of one class of lengths, half of them v1, half v2."""
-    logits, cells = [], []
+) -> _Answers:
+    """Answer for theory tracks of one class of lengths, half of them v1, half of them v2."""
+    parts = []
     for noise_per in ("axis", "track"):
         tracks = theory(
             n_tracks // 2,
@@ -127,15 +138,34 @@ def _theory_answers(
             rows = torch.from_numpy(some).to(generator.device)
             lengths = tracks.lengths[rows]
             positions = tracks.positions[rows, :, : int(lengths.max())]
-            logits.append(_ask(network, positions, None, lengths).logits.flatten(1))
-            cells.append(cell[rows])
-    return torch.cat(logits), torch.cat(cells)
+            logits = _ask(network, positions, None, lengths).logits
+            parts.append(_Answers(logits, cell[rows], tracks.alpha[rows]))
+    return _Answers(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _temperature(logits: Tensor, cell: Tensor) -> float:
+def _temperature(answers: _Answers) -> float:
+    """Choose the temperature, see the notes of :func:`calibrate`."""
+    logits = answers.logits.flatten(1)
     candidates = torch.exp(torch.linspace(-0.7, 0.7, 57)).tolist()
-    losses = [float(functional.cross_entropy(logits / t, cell)) for t in candidates]
-    return float(candidates[losses.index(min(losses))])
+    losses = torch.stack(
+        [functional.cross_entropy(logits / t, answers.cell, reduction="none") for t in candidates]
+    )
+    worse = losses - losses[losses.mean(1).argmin()]
+    good = worse.mean(1) <= worse.std(1) / len(logits) ** 0.5
+    amiss = {
+        t: abs(_coverage(logits / t, answers) - _COVERAGE)
+        for t, is_good in zip(candidates, good.tolist(), strict=True)
+        if is_good
+    }
+    chosen: float = min(amiss, key=amiss.__getitem__)
+    return chosen
+
+
+def _coverage(logits: Tensor, answers: _Answers) -> float:
+    """Share of the true exponents within the interval from 5 % to 95 %."""
+    posterior = logits.softmax(1).view_as(answers.logits)
+    low, high = alpha_quantiles(posterior, (0.5 - _COVERAGE / 2, 0.5 + _COVERAGE / 2)).T
+    return float(((low <= answers.alpha) & (answers.alpha <= high)).double().mean())
 
 
 def _lessons(

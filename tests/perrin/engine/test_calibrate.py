@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from perrin.engine import calibrate as module
-from perrin.engine.calibrate import _evenly, _surprise, _temperature, calibrate, recalibrate
+from perrin.engine.calibrate import (
+    _Answers,
+    _coverage,
+    _evenly,
+    _surprise,
+    _temperature,
+    calibrate,
+    recalibrate,
+)
 from perrin.engine.data import Batch, batches
 from perrin.engine.network import LENGTH_CLASSES, Architecture, Network, Output, length_class
 from perrin.engine.score import Figures
@@ -29,12 +37,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LESSONS", 20)
 
 
-def test_a_temperature_undoes_what_made_the_answers_too_sure() -> None:
+@pytest.mark.parametrize("wrong_by", [0.6, 1.0, 1.7])
+def test_a_temperature_undoes_what_made_the_answers_too_sure(wrong_by: float) -> None:
     generator = torch.Generator().manual_seed(1)
-    logits = 2 * torch.randn(20_000, 6, generator=generator)
-    cells = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
-    assert _temperature(logits, cells) == pytest.approx(1, abs=0.06)
-    assert _temperature(1.7 * logits, cells) == pytest.approx(1.7, rel=0.06)
+    logits = torch.full((4000, 5, 40), -torch.inf)
+    logits[:, 2] = 2 * torch.randn(4000, 40, generator=generator)
+    cells = torch.multinomial(logits.flatten(1).softmax(1), 1, generator=generator)[:, 0]
+    anywhere = torch.rand(4000, generator=generator) - 0.5
+    alpha = 0.05 * (cells % 40 + 1 + anywhere)
+    answers = _Answers(wrong_by * logits, cells, alpha.clamp(0.05, 2))
+    assert _temperature(answers) == pytest.approx(wrong_by, rel=0.08)
+    right = answers.logits.flatten(1) / wrong_by
+    assert _coverage(right, answers) == pytest.approx(0.9, abs=0.02)
 
 
 def test_batches_pass_until_every_class_has_its_share() -> None:
