@@ -15,6 +15,7 @@ from perrin.statistics._population import (
     infer_state_array,
     remaining_share,
 )
+from perrin.statistics._rest import immobility
 from perrin.statistics._shape import (
     confinement_radius,
     first_passage,
@@ -52,6 +53,7 @@ __all__ = [
     "fit_fbm",
     "fit_msd",
     "fit_states",
+    "immobility",
     "infer_state_array",
     "michalet_lags",
     "moment_scaling_spectrum",
