@@ -4,6 +4,7 @@ Lengths are in pixels and times in frames throughout; ``Calibration`` converts.
 """
 
 from perrin.statistics._diffusivity import estimate_diffusivity
+from perrin.statistics._ensemble_fit import EnsembleFit, fit_ensemble_msd
 from perrin.statistics._ergodicity import ageing, amplitude_scatter, ergodicity_breaking
 from perrin.statistics._fbm import cramer_rao, fit_fbm
 from perrin.statistics._motion import blurred_power, michalet_lags
@@ -34,6 +35,7 @@ from perrin.statistics._switches import (
 
 __all__ = [
     "SWITCH_METHOD",
+    "EnsembleFit",
     "StateArray",
     "StateArrayFit",
     "StatesFit",
@@ -50,6 +52,7 @@ __all__ = [
     "estimate_diffusivity",
     "find_switches",
     "first_passage",
+    "fit_ensemble_msd",
     "fit_fbm",
     "fit_msd",
     "fit_states",

@@ -14,7 +14,7 @@ from perrin.statistics._diffusivity import covariance_fit
 from perrin.statistics._motion import michalet_lags, structure_function
 from perrin.statistics._msd import time_averaged_msd
 
-__all__ = ["fit_msd", "msd_covariance"]
+__all__ = ["choose_lags", "fit_msd", "msd_covariance"]
 
 Array = npt.NDArray[np.float64]
 
@@ -154,7 +154,7 @@ def fit_msd(
     arrays = arrays_of(tracks)
     n_tracks = arrays.layout.particles.size
     start = covariance_fit(steps_of(arrays), n_tracks, blur, None)
-    lags = _choose_lags(start.diffusivity, start.shift, arrays.layout.lengths, arrays.spans,
+    lags = choose_lags(start.diffusivity, start.shift, arrays.layout.lengths, arrays.spans,
                         alpha is None, unknown.size, n_lags)  # fmt: skip
     single = time_averaged_msd(tracks, max(int(lags.max(initial=1)), 1))
     lags = _before_empty(single.n_pairs, single.bounds, np.minimum(lags, np.diff(single.bounds)))
@@ -197,7 +197,7 @@ def fit_msd(
     )
 
 
-def _choose_lags(
+def choose_lags(
     diffusivity: Array,
     shift: Array,
     lengths: npt.NDArray[np.int64],
@@ -206,6 +206,7 @@ def _choose_lags(
     n_unknown: int,
     n_lags: int | None,
 ) -> npt.NDArray[np.int64]:
+    """Choose how many lags to fit; the rule is in :func:`fit_msd`."""
     if n_lags is not None:
         if n_lags < n_unknown:
             raise InputError(
