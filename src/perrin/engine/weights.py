@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
@@ -20,12 +20,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from perrin.engine.network import Network
+    from perrin.engine.switching.network import SwitchNetwork
+    from perrin.engine.trunk import Trunk
 
-__all__ = ["BUNDLED", "load_card", "load_network", "load_tensors", "save_network", "save_tensors"]
+__all__ = [
+    "BUNDLED",
+    "BUNDLED_SWITCHES",
+    "load_card",
+    "load_network",
+    "load_switch_network",
+    "load_tensors",
+    "save_network",
+    "save_tensors",
+]
 
 FORMAT = 2
 BUNDLED = Path(str(files("perrin.engine"))) / "bundled" / "andi.safetensors"
-"""The weights that come with Perrin."""
+"""The weights for whole tracks that come with Perrin."""
+
+BUNDLED_SWITCHES = BUNDLED.with_name("switches.safetensors")
+"""The weights for switches that come with Perrin."""
+
+N = TypeVar("N", bound="Trunk")
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -63,7 +79,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
 
 
-def save_network(path: Path, network: Network, card: dict[str, Any]) -> None:
+def save_network(path: Path, network: Trunk, card: dict[str, Any]) -> None:
     """Write a network and its card.
 
     Parameters
@@ -75,7 +91,11 @@ def save_network(path: Path, network: Network, card: dict[str, Any]) -> None:
     card
         See the module's description.
     """
-    about = {"format": FORMAT, "architecture": network.architecture.model_dump()}
+    about = {
+        "format": FORMAT,
+        "network": type(network).__name__,
+        "architecture": network.architecture.model_dump(),
+    }
     save_tensors(path, network.state_dict(), about)
     with atomic_write(path.with_suffix(".yaml"), overwrite=True) as temporary:
         temporary.write_text(
@@ -84,23 +104,49 @@ def save_network(path: Path, network: Network, card: dict[str, Any]) -> None:
 
 
 def load_network(path: Path | None = None) -> Network:
-    """Load a network, by default the bundled one, ready to answer.
+    """Load a network for whole tracks, by default the bundled one, ready to answer.
 
     Raises
     ------
     InputError
-        If the file is missing, not Perrin's, or of a newer format.
+        If the file is missing, not Perrin's, for another network, or of a newer format.
     """
-    from perrin.engine.network import Architecture, Network
+    from perrin.engine.network import Network
 
-    path = path or BUNDLED
+    return _load(Network, path or BUNDLED, "whole tracks", "perrin train")
+
+
+def load_switch_network(path: Path | None = None) -> SwitchNetwork:
+    """Load a network for switches, by default the bundled one, ready to answer.
+
+    Raises
+    ------
+    InputError
+        As for :func:`load_network`.
+    """
+    from perrin.engine.switching.network import SwitchNetwork
+
+    return _load(
+        SwitchNetwork, path or BUNDLED_SWITCHES, "switches", "perrin train --engine switches"
+    )
+
+
+def _load(kind: type[N], path: Path, purpose: str, maker: str) -> N:
+    from perrin.engine.trunk import Architecture
+
     tensors, about = load_tensors(path)
     if about.get("format") != FORMAT:
         raise InputError(
             f"{path} has weights of format {about.get('format')}, this version of Perrin reads "
             f"format {FORMAT}. Update napari-perrin or train again."
         )
-    network = Network(Architecture.checked(**about["architecture"]))
+    # The first weights did not say which network they are of; all were for whole tracks.
+    if about.get("network", "Network") != kind.__name__:
+        raise InputError(
+            f"{path} holds weights of another network, not of the one for {purpose}. Give a file "
+            f"made by '{maker}'."
+        )
+    network = kind(Architecture.checked(**about["architecture"]))
     network.load_state_dict(tensors)
     return network.eval()
 

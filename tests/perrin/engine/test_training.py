@@ -130,7 +130,7 @@ def test_true_answers_cost_less_than_wrong_ones() -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Training:
     # What is under test is the course of a training, not its figures.
     monkeypatch.setattr("perrin.engine.data._POOL", 64)
-    monkeypatch.setattr("perrin.engine.train._BATCHES_PER_LOOK", 2)
+    monkeypatch.setattr("perrin.engine.training._BATCHES_PER_LOOK", 2)
     monkeypatch.setattr("perrin.engine.train._N_LOOKED_AT", 20)
     monkeypatch.setattr("perrin.engine.train.calibrate", lambda *_, **__: {"2D": "not measured"})
     return Training(minutes=0.01, batch_points=1000, device="cpu", architecture=SMALL)

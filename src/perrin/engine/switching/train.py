@@ -1,0 +1,151 @@
+"""Training of the network for switches, on tracks simulated on the fly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from perrin.device import autocast
+from perrin.engine.scale import LEAST_SHARE
+from perrin.engine.switching.data import SwitchBatch, batches
+from perrin.engine.switching.network import PerStep, SwitchNetwork
+from perrin.engine.training import Trained, Training, command, laplace, learn
+from perrin.engine.weights import BUNDLED, load_switch_network, load_tensors, save_network
+from perrin.errors import Progress
+
+__all__ = ["losses", "train"]
+
+_WEIGHTS = {"switch": 10.0, "change": 5.0, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0}
+"""Of the parts of the loss; the frames of a switch are few."""
+
+_HELD_OUT_SEED = 987_654_321
+_N_HELD_OUT = 60
+_TINY = 1e-30
+
+
+def train(
+    parameters: Training, folder: Path, *, resume: bool = True, progress: Progress | None = None
+) -> Path:
+    """Train a network for switches, and write its weights and card.
+
+    The trunk starts from that of the bundled network for whole tracks, unless ``parameters`` name
+    weights of a network for switches to start from.
+
+    Parameters
+    ----------
+    parameters, folder, resume, progress
+        As for :func:`perrin.engine.train.train`.
+
+    Returns
+    -------
+    Path
+        The weights.
+    """
+    trained = learn(_Switches(), parameters, folder, resume=resume, progress=progress)
+    path = folder / "weights.safetensors"
+    save_network(path, trained.network, _card(parameters, trained))
+    return path
+
+
+class _Switches:
+    """What there is to learn of switches."""
+
+    head = "per_step"
+
+    def begin(self, parameters: Training) -> SwitchNetwork:
+        if parameters.start:
+            return load_switch_network(Path(parameters.start))
+        network = SwitchNetwork(parameters.architecture)
+        known, about = load_tensors(BUNDLED)
+        if about["architecture"] == network.architecture.model_dump():
+            own = network.state_dict()
+            network.load_state_dict({name: known.get(name, value) for name, value in own.items()})
+        return network
+
+    def batches(
+        self, seed: int, *, share: int, n_points: int, device: torch.device
+    ) -> Iterator[SwitchBatch]:
+        return batches(seed, share=share, n_points=n_points, device=device)
+
+    def loss(self, network: SwitchNetwork, batch: SwitchBatch) -> tuple[Tensor, Tensor]:
+        with autocast(batch.positions.device):
+            said = network(batch.positions, batch.seen)
+        parts = losses(said, batch)
+        total = sum((_WEIGHTS[name] * part for name, part in parts.items()), torch.zeros(()))
+        return total, torch.zeros_like(total)
+
+    def look(self, network: SwitchNetwork, device: torch.device) -> dict[str, float]:
+        found: dict[str, list[float]] = {}
+        for batch in islice(batches(_HELD_OUT_SEED, device=device), _N_HELD_OUT):
+            with torch.inference_mode():
+                parts = losses(network(batch.positions, batch.seen), batch)
+            for name, part in parts.items():
+                found.setdefault(name, []).append(float(part))
+        return {name: round(sum(values) / len(values), 4) for name, values in found.items()}
+
+
+def losses(said: PerStep, batch: SwitchBatch) -> dict[str, Tensor]:
+    """Compute what training makes small.
+
+    Parameters
+    ----------
+    said, batch
+        What the network said of the tracks, and the truth, of which unknown parts do not count.
+
+    Returns
+    -------
+    dict of Tensor
+        Cross-entropies per displacement of ``switch``, ``change`` and ``state``, and negative
+        log-likelihoods of ``diffusivity`` and ``alpha``.
+    """
+    mean_square = batch.positions.diff(dim=2).square().mean((1, 2))[:, None]
+    least = (LEAST_SHARE**2 * mean_square).clamp_min(_TINY)
+    diffusivity = batch.diffusivity.nan_to_num().maximum(least)
+    state = functional.cross_entropy(
+        said.state.mT, batch.state.long().clamp_min(0), reduction="none"
+    )
+    return {
+        "switch": _mean(_binary(said.switch, batch.switch), ~batch.switch.isnan()),
+        "change": _mean(_binary(said.change, batch.change), ~batch.change.isnan()),
+        "state": _mean(state, batch.state >= 0),
+        "diffusivity": _mean(
+            laplace(said.log_diffusivity, diffusivity.log()), ~batch.diffusivity.isnan()
+        ),
+        "alpha": _mean(laplace(said.alpha, batch.alpha.nan_to_num()), ~batch.alpha.isnan()),
+    }
+
+
+def _binary(logit: Tensor, truth: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(
+        logit[:, 1:], truth[:, 1:].nan_to_num(), reduction="none"
+    )
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    """Mean over what is known; zero if nothing is."""
+    known = known[:, -values.shape[1] :]
+    return torch.where(known, values, 0.0).sum() / known.sum().clamp_min(1)
+
+
+def _card(parameters: Training, trained: Trained[SwitchNetwork]) -> dict[str, Any]:
+    return {
+        "name": "Perrin's network for switches",
+        "answers": "switches, state, diffusivity and anomalous exponent at every displacement",
+        "trained_on": (
+            "tracks simulated on the fly: particles in fields of view that follow the five "
+            "physical models of the second AnDi challenge with widely drawn parameters; pieces of "
+            "fractional Brownian motion in 1, 2 and 3 dimensions; whole and joined tracks of the "
+            "first challenge; 20 to 999 points (perrin.engine.switching.data)"
+        ),
+        "views": trained.views,
+        "minutes": round(trained.seconds / 60, 1),
+        "steps": trained.steps,
+        "command": command(parameters).replace("train", "train --engine switches", 1),
+        "training": parameters.model_dump(mode="json"),
+    }
