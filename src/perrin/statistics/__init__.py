@@ -3,6 +3,7 @@
 Lengths are in pixels and times in frames throughout; ``Calibration`` converts.
 """
 
+from perrin.statistics._comparison import Comparison, compare_conditions, join_movies
 from perrin.statistics._diffusivity import estimate_diffusivity
 from perrin.statistics._ensemble_fit import EnsembleFit, fit_ensemble_msd
 from perrin.statistics._ergodicity import ageing, amplitude_scatter, ergodicity_breaking
@@ -35,6 +36,7 @@ from perrin.statistics._switches import (
 
 __all__ = [
     "SWITCH_METHOD",
+    "Comparison",
     "EnsembleFit",
     "StateArray",
     "StateArrayFit",
@@ -45,6 +47,7 @@ __all__ = [
     "ageing",
     "amplitude_scatter",
     "blurred_power",
+    "compare_conditions",
     "confinement_radius",
     "cramer_rao",
     "ensemble_msd",
@@ -58,6 +61,7 @@ __all__ = [
     "fit_states",
     "immobility",
     "infer_state_array",
+    "join_movies",
     "michalet_lags",
     "moment_scaling_spectrum",
     "msd_covariance",

@@ -75,6 +75,10 @@ class Curves(NamedTuple):
                 f"Two tracks that move are needed at {n_unknown} lags, and are there at {n_lags}. "
                 "Use longer tracks or more of them, or fix alpha or the noise."
             )
+        return self.first(n_lags)
+
+    def first(self, n_lags: int) -> Curves:
+        """Keep the shortest lags."""
         return Curves(self.total[:, :n_lags], self.pairs[:, :n_lags])
 
     def mean(self, weights: Array) -> Array:

@@ -14,13 +14,14 @@ from perrin.errors import InputError, Progress
 from perrin.statistics._arrays import check_exposure
 from perrin.statistics._population import Spectra, eigenvalues, remaining_share
 
-__all__ = ["StatesFit", "fit_states"]
+__all__ = ["Mixture", "StatesFit", "TracksInStates", "fit_states"]
 
 Array = npt.NDArray[np.float64]
 
 _ROUNDS = 300
 _ROUNDS_AGAIN = 60
 _TOLERANCE = 1e-7
+_SETTLED = 1e-5
 
 
 class StatesFit(NamedTuple):
@@ -37,7 +38,9 @@ class StatesFit(NamedTuple):
     n_states: pd.DataFrame
 
 
-class _Mixture(NamedTuple):
+class Mixture(NamedTuple):
+    """States with one noise; ``share`` is of tracks."""
+
     diffusivity: Array
     share: Array
     noise: float
@@ -96,7 +99,7 @@ def fit_states(
     check_exposure(exposure)
     if (n_states is not None and n_states < 1) or max_states < 1 or n_bootstrap < 0:
         raise InputError("The number of states must be at least 1, and n_bootstrap at least 0.")
-    data = _Data(Spectra.of(tracks, None), exposure)
+    data = TracksInStates(Spectra.of(tracks, None), exposure)
     if data.n_tracks == 0:
         raise InputError(
             "No track has two localizations in consecutive frames, so nothing can be said about "
@@ -144,7 +147,7 @@ def fit_states(
     return StatesFit(table, best.noise, compared)
 
 
-class _Data:
+class TracksInStates:
     """The tracks' spectra, with the two steps of expectation-maximisation."""
 
     def __init__(self, spectra: Spectra, exposure: float) -> None:
@@ -154,23 +157,27 @@ class _Data:
         known, index = np.unique(
             np.concatenate(owners) if owners else np.empty(0, np.int64), return_inverse=True
         )
+        self.tracks = known
         self.n_tracks = known.size
         self.track = index
         self.steps = np.bincount(
             index, weights=spectra.lengths.astype(np.float64), minlength=known.size
         )
 
-    def _by_track(self, state: _Mixture) -> Array:
+    def _by_track(self, state: Mixture) -> Array:
         """Log of share times likelihood, ``(tracks, states)``."""
+        return self.log_likelihood(state) + np.log(np.maximum(state.share, 1e-300))
+
+    def log_likelihood(self, state: Mixture) -> Array:
+        """Log likelihood ``(tracks, states)`` of each track in each state."""
         noise = np.full(state.diffusivity.size, state.noise)
         log = self.spectra.log_likelihood(state.diffusivity, noise, self.exposure)
-        summed = np.stack(
+        return np.stack(
             [np.bincount(self.track, weights=part, minlength=self.n_tracks) for part in log.T],
             axis=1,
         )
-        return np.asarray(summed + np.log(np.maximum(state.share, 1e-300)))
 
-    def fit(self, start: _Mixture, noise: float | None, weights: Array, rounds: int) -> _Mixture:
+    def fit(self, start: Mixture, noise: float | None, weights: Array, rounds: int) -> Mixture:
         """Climb from ``start``; ``weights`` say how often each track counts."""
         state = start
         last = -np.inf
@@ -186,7 +193,7 @@ class _Data:
             last = value
         return state
 
-    def _maximise(self, state: _Mixture, belief: Array, noise: float | None) -> _Mixture:
+    def _maximise(self, state: Mixture, belief: Array, noise: float | None) -> Mixture:
         """Improve each diffusivity, then the noise, given what track is in which state."""
         sums, counts, first = {}, {}, 0
         for n, power in self.spectra.power.items():
@@ -224,25 +231,50 @@ class _Data:
             sigma = float(found.x)
         return state._replace(diffusivity=diffusivity, noise=sigma)
 
-    def occupancy(self, state: _Mixture, weights: Array, focal_depth: float | None) -> Array:
+    def occupancies(
+        self, state: Mixture, weights: Array, focal_depth: float | None = None
+    ) -> Array:
+        """Occupancies ``(sets, states)`` of given states in sets of tracks.
+
+        ``weights`` is ``(sets, tracks)``, how often each track counts; a set without tracks has
+        NaN. The shares of each set are fitted, the states stay as they are.
+        """
+        log = self.log_likelihood(state)
+        likelihood = np.exp(log - log.max(axis=1, keepdims=True))
+        size = weights.sum(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.repeat(state.share[None], len(weights), axis=0) * (size / size)
+            for _ in range(_ROUNDS):
+                belief = (weights / (share @ likelihood.T)) @ likelihood
+                before, share = share, share * belief / size
+                if not (np.abs(share - before) > _SETTLED).any():
+                    break
+            total = share * ((weights * self.steps / (share @ likelihood.T)) @ likelihood)
+        return _corrected(total, state, focal_depth)
+
+    def occupancy(self, state: Mixture, weights: Array, focal_depth: float | None) -> Array:
         """Share of displacements in each state."""
         log = self._by_track(state)
         belief = np.exp(log - logsumexp(log, axis=1)[:, None])
-        total = (weights * self.steps) @ belief
-        if focal_depth is not None:
-            total = total / remaining_share(state.diffusivity, focal_depth)
-        return np.asarray(total / total.sum())
+        return _corrected((weights * self.steps) @ belief, state, focal_depth)
 
 
-def _start(data: _Data, noise: float | None) -> _Mixture:
+def _corrected(total: Array, state: Mixture, focal_depth: float | None) -> Array:
+    """Divide displacements by the share that stays in focus, and make the states add up to 1."""
+    if focal_depth is not None:
+        total = total / remaining_share(state.diffusivity, focal_depth)
+    return np.asarray(total / total.sum(axis=-1, keepdims=True))
+
+
+def _start(data: TracksInStates, noise: float | None) -> Mixture:
     power = sum(float(part.sum()) for part in data.spectra.power.values())
     half = power / data.steps.sum() / data.spectra.n_axes / 2
     half = max(half, 1e-12)
     sigma = noise if noise is not None else 0.3 * np.sqrt(half)
-    return _Mixture(np.array([half]), np.ones(1), float(sigma), -np.inf)
+    return Mixture(np.array([half]), np.ones(1), float(sigma), -np.inf)
 
 
-def _split(state: _Mixture, which: int) -> _Mixture:
+def _split(state: Mixture, which: int) -> Mixture:
     diffusivity = np.append(state.diffusivity, state.diffusivity[which] * 2.5)
     diffusivity[which] /= 2.5
     share = np.append(state.share, state.share[which] / 2)
