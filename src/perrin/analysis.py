@@ -19,7 +19,7 @@ from perrin.statistics import (
     estimate_diffusivity,
     find_switches,
 )
-from perrin.tracks import Calibration, axes_of, index_tracks, validate_tracks
+from perrin.tracks import Calibration, in_even_pixels, index_tracks, validate_tracks
 
 __all__ = ["COVARIANCE", "FLAGS", "Analysis", "AnalysisParameters", "analyze"]
 
@@ -154,7 +154,7 @@ def analyze(
     if table.empty:
         raise InputError("There are no tracks to analyse: the table has no rows.")
     calibration = calibration or tracks.attrs.get("calibration") or Calibration()
-    table = _in_even_pixels(table, calibration)
+    table = in_even_pixels(table, calibration)
 
     answers = predict(
         table,
@@ -184,14 +184,6 @@ def analyze(
     found.switches["method"] = SWITCH_METHOD
     per_track = per_track.reindex(columns=list(_PER_TRACK))
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
-
-
-def _in_even_pixels(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Give every axis the length unit of x, so that axes can be pooled."""
-    ratio = calibration.length_scale("z") / calibration.length_scale("x")
-    if "z" in axes_of(table) and ratio != 1:
-        return table.assign(z=table["z"] * ratio)
-    return table
 
 
 def _judge(

@@ -16,7 +16,10 @@ import pandas as pd
 from perrin.errors import InputError
 from perrin.parameters import Parameters, parameter
 
-__all__ = ["AXES", "Calibration", "TrackIndex", "axes_of", "index_tracks", "validate_tracks"]
+__all__ = [
+    "AXES", "Calibration", "TrackIndex", "axes_of", "in_even_pixels", "index_tracks",
+    "validate_tracks",
+]  # fmt: skip
 
 AXES = ("z", "y", "x")
 """Position columns in the order in which arrays hold them."""
@@ -130,6 +133,14 @@ def axes_of(table: pd.DataFrame) -> tuple[str, ...]:
     if "z" in table.columns:
         return AXES
     return ("y", "x") if "y" in table.columns else ("x",)
+
+
+def in_even_pixels(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Give every axis of a table the length unit of x, so that axes can be pooled."""
+    ratio = calibration.length_scale("z") / calibration.length_scale("x")
+    if "z" in axes_of(table) and ratio != 1:
+        return table.assign(z=table["z"] * ratio)
+    return table
 
 
 def index_tracks(tracks: pd.DataFrame) -> TrackIndex:

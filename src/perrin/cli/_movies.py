@@ -20,7 +20,9 @@ from perrin.tracks import Calibration, index_tracks
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["analyze_command", "run_command", "track_command"]
+__all__ = [
+    "analyze_command", "run_command", "say_units", "say_written", "track_command", "track_line",
+]  # fmt: skip
 
 _SCRAPS = 5
 
@@ -67,7 +69,7 @@ def track_command(
     check_folder(out, analysis=False, overwrite=overwrite)
     opened = _open(movie, channel, axes, quiet)
     recipe = recipe.calibrated(opened.calibration)
-    _say_units(recipe.calibration, quiet)
+    say_units(recipe.calibration, quiet)
     with progress_bars(quiet=quiet) as progress:
         tracks = track_movie(opened, recipe, progress=progress)
     paths = save_results(
@@ -77,9 +79,9 @@ def track_command(
         overwrite=overwrite,
         table_format=table_format,
     )
-    click.echo(_track_line(tracks))
+    click.echo(track_line(tracks))
     _warn_of_scraps(tracks, quiet)
-    _say_written(paths, quiet)
+    say_written(paths, quiet)
 
 
 @click.command("run", cls=SectionedCommand)
@@ -112,7 +114,7 @@ def run_command(
     recipe = _recipe(recipe_file, options)
     check_folder(out, overwrite=overwrite)
     opened = _open(movie, channel, axes, quiet)
-    _say_units(recipe.calibrated(opened.calibration).calibration, quiet)
+    say_units(recipe.calibrated(opened.calibration).calibration, quiet)
     with progress_bars(quiet=quiet) as progress:
         result = run(opened, recipe, device=device, progress=progress)
     paths = save_results(
@@ -123,11 +125,11 @@ def run_command(
         overwrite=overwrite,
         table_format=table_format,
     )
-    click.echo(_track_line(result.tracks))
+    click.echo(track_line(result.tracks))
     _warn_of_scraps(result.tracks, quiet)
     click.echo(describe(result.analysis))
     _warn_of_engine(result.analysis, quiet)
-    _say_written(paths, quiet)
+    say_written(paths, quiet)
 
 
 @click.command("analyze", cls=SectionedCommand)
@@ -164,7 +166,7 @@ def analyze_command(
     check_folder(out, tracks=False, overwrite=overwrite)
     table = read_tracks(tracks)
     recipe = recipe.calibrated(table.attrs.get("calibration"))
-    _say_units(recipe.calibration, quiet)
+    say_units(recipe.calibration, quiet)
     with progress_bars(quiet=quiet) as progress:
         analysis = analyze(
             table, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
@@ -174,10 +176,10 @@ def analyze_command(
     paths = save_results(
         out, recipe=text, analysis=analysis, overwrite=overwrite, table_format=table_format
     )
-    click.echo(_track_line(table))
+    click.echo(track_line(table))
     click.echo(describe(analysis))
     _warn_of_engine(analysis, quiet)
-    _say_written(paths, quiet)
+    say_written(paths, quiet)
 
 
 def _recipe(file: Path | None, options: dict[str, Any]) -> Recipe:
@@ -192,7 +194,8 @@ def _open(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Mov
     return movie
 
 
-def _say_units(calibration: Calibration, quiet: bool) -> None:
+def say_units(calibration: Calibration, quiet: bool) -> None:
+    """Note the calibration, or which option is missing for one."""
     if calibration.is_physical:
         note(
             f"Pixel size {calibration.pixel_size:.4g} µm, frame interval "
@@ -212,7 +215,8 @@ def _recipe_text(recipe: Recipe, source: Path, leave_out: tuple[str, ...] = ()) 
     return recipe.to_yaml(comment=f"made from {source.name}", leave_out=leave_out)
 
 
-def _track_line(tracks: pd.DataFrame) -> str:
+def track_line(tracks: pd.DataFrame) -> str:
+    """Say how many tracks there are, and how long."""
     return (
         f"{len(index_tracks(tracks).lengths)} tracks, {len(tracks)} localizations, "
         f"median length {_median_length(tracks)} points"
@@ -247,6 +251,7 @@ def _warn_of_engine(analysis: Analysis, quiet: bool) -> None:
         )
 
 
-def _say_written(paths: list[Path], quiet: bool) -> None:
+def say_written(paths: list[Path], quiet: bool) -> None:
+    """Note what was written where."""
     names = ", ".join(path.name for path in paths)
     note(f"Written to {paths[0].parent}: {names}", quiet=quiet)
