@@ -38,7 +38,13 @@ class Training(Parameters):
     """How to train the network."""
 
     minutes: float = parameter(60, "Time to spend on training.", unit="min", gt=0)
-    learning_rate: float = parameter(1e-3, "Highest step size of Muon and AdamW.", gt=0)
+    learning_rate: float = parameter(1e-3, "Highest step size of the optimisers.", gt=0)
+    muon: bool = parameter(
+        True,
+        "Muon for the matrices of the trunk, AdamW for the rest; else AdamW for all, which learns "
+        "more slowly step by step but is faster where there is no arithmetic in bfloat16.",
+        advanced=True,
+    )
     weight_decay: float = parameter(0.05, "Decay of the weights.", ge=0, advanced=True)
     batch_points: int = parameter(32_000, "Localizations per batch.", ge=1000, advanced=True)
     seed: int = parameter(1, "Seed of the simulated tracks and of the first weights.", ge=0)
@@ -317,27 +323,21 @@ def laplace(answer: Tensor, truth: Tensor) -> Tensor:
 
 
 def _optimisers(network: nn.Module, head: str, parameters: Training) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the trunk, AdamW for everything else (Jordan 2024)."""
+    """Muon for the matrices of the trunk if wanted (Jordan 2024), AdamW for everything else."""
     rate, decay = parameters.learning_rate, parameters.weight_decay
-    named = dict(network.named_parameters())
-    hidden = [name for name, p in named.items() if p.ndim == 2 and not name.startswith(head)]
-    others = [p for name, p in named.items() if name not in hidden]
-    return [
-        torch.optim.Muon(
-            [named[name] for name in hidden],
-            lr=rate,
-            weight_decay=decay,
-            adjust_lr_fn="match_rms_adamw",
-        ),
-        torch.optim.AdamW(
-            [
-                {"params": [p for p in others if p.ndim > 1], "weight_decay": decay},
-                {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=rate,
-            betas=(0.9, 0.98),
-        ),
-    ]
+    hidden: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, p in network.named_parameters():
+        suits = parameters.muon and p.ndim == 2 and not name.startswith(head)
+        (hidden if suits else others).append(p)
+    decaying = [p for p in others if p.ndim > 1]
+    rest = [p for p in others if p.ndim <= 1]
+    groups = [{"params": decaying, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    adamw = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    if not hidden:
+        return [adamw]
+    muon = torch.optim.Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    return [muon, adamw]
 
 
 def command(parameters: Training) -> str:

@@ -14,6 +14,7 @@ from perrin.device import autocast
 from perrin.engine.batching import batch_limit, pack
 from perrin.engine.network import Network
 from perrin.engine.scale import Scale, pool_axes
+from perrin.engine.trunk import Trunk
 
 __all__ = ["Verdict", "ask", "batches_of", "in_order", "strides"]
 
@@ -78,7 +79,7 @@ def batches_of(
     return pack(n_points, strides(network, n_points), int(share * batch_limit(device)))
 
 
-def strides(network: Network, n_points: Ints) -> Ints:
+def strides(network: Trunk, n_points: Ints) -> Ints:
     """Frames per token for tracks of these lengths."""
     lengths, which = np.unique(n_points, return_inverse=True)
     return np.array([network.stride(n) for n in lengths.tolist()], np.int64)[which]

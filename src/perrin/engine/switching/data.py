@@ -237,7 +237,9 @@ def _experiment(rng: np.random.Generator) -> Experiment:
         )
 
     def exponent() -> float:
-        return float(rng.choice((1.0, rng.uniform(0.05, 1.99), rng.uniform(0.5, 1.5))))
+        ranges = ((1.0, 1.0), (0.05, 1.99), (0.5, 1.5), (_DIRECTED_FROM, 1.99))
+        low, high = ranges[rng.choice(4, p=(0.3, 0.3, 0.3, 0.1))]
+        return float(rng.uniform(low, high))
 
     fast = log_uniform(0.03, 3)
     ratio = log_uniform(0.003, 1)

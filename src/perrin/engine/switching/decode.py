@@ -1,0 +1,96 @@
+"""From probabilities per frame to switches: compiled."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["WIDTHS", "choose_switches"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+WIDTHS = (0, 1, 2, 4, 7, 10)
+"""Reach, in frames to either side, of the windows in which probability is summed."""
+
+_LOW, _HIGH = 0.05, 0.95
+
+
+@numba.njit(cache=True, nogil=True)
+def choose_switches(
+    p: Floats, bounds: Ints, threshold: float, shortest: int, low: Ints, high: Ints
+) -> None:
+    """Choose the switches of each track, in place.
+
+    A switch whose frame is uncertain has its probability spread over several. So, from narrow
+    windows to wide ones, the window that holds most is taken as long as it holds ``threshold``; the
+    switch is at its median, and the probability in it is used up.
+
+    Parameters
+    ----------
+    p
+        Probability that a new state begins, per localization.
+    bounds
+        Track ``k`` is ``p[bounds[k] : bounds[k + 1]]``.
+    threshold
+        Least probability of a switch, summed over a window.
+    shortest
+        Fewest localizations from one switch to the next, and to the ends.
+    low, high
+        Receive at the localization of each switch where 5 % and 95 % of its probability are
+        reached, as indices into ``p``; set to -1 elsewhere.
+    """
+    widest = WIDTHS[-1]
+    for k in range(len(bounds) - 1):
+        first, last = bounds[k], bounds[k + 1]
+        low[first:last] = -1
+        high[first:last] = -1
+        n = last - first
+        if n < 2 * shortest:
+            continue
+        left = p[first:last].copy()
+        left[:shortest] = 0
+        left[n - shortest + 1 :] = 0
+        for width in WIDTHS:
+            while True:
+                at = _best(left, width, threshold)
+                if at < 0:
+                    break
+                begin, end = max(at - width, 0), min(at + width + 1, n)
+                middle = begin + _quantile(left[begin:end], 0.5)
+                # What lies farther out but belongs to no other switch widens the interval.
+                begin, end = max(middle - widest, 0), min(middle + widest + 1, n)
+                around = left[begin:end].copy()
+                low[first + middle] = first + begin + _quantile(around, _LOW)
+                high[first + middle] = first + begin + _quantile(around, _HIGH)
+                begin = min(at - width, middle - shortest + 1)
+                end = max(at + width + 1, middle + shortest)
+                left[max(begin, 0) : min(end, n)] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _best(left: Floats, width: int, threshold: float) -> int:
+    """Return the middle of the window that holds most, or -1 if that is not enough."""
+    n = len(left)
+    best, most = -1, threshold
+    total = left[: width + 1].sum()
+    for i in range(n):
+        if total > most or (best < 0 and total >= most):
+            best, most = i, total
+        if i + width + 1 < n:
+            total += left[i + width + 1]
+        if i - width >= 0:
+            total -= left[i - width]
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _quantile(p: Floats, share: float) -> int:
+    wanted = share * p.sum()
+    total = 0.0
+    for i in range(len(p)):
+        total += p[i]
+        if total >= wanted:
+            return i
+    return len(p) - 1

@@ -1,0 +1,230 @@
+"""What every particle does at every frame, and where that changes, from the network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from perrin.device import autocast, pick_device
+from perrin.engine.batching import batch_limit, pack, work_through
+from perrin.engine.data import LONGEST
+from perrin.engine.looks import Looks, Tracks, lay_out, ranges
+from perrin.engine.switching.data import SHORTEST
+from perrin.engine.switching.network import STATES, SwitchNetwork
+from perrin.engine.verdict import strides
+from perrin.engine.weights import load_switch_network
+from perrin.errors import Progress
+from perrin.tracks import validate_tracks
+
+__all__ = ["Frames", "ask_frames"]
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_OVERLAP = 200
+_COLUMNS = 5 + len(STATES)
+
+
+class Frames(NamedTuple):
+    """What the network says, one entry per localization of the table.
+
+    Localizations of tracks that are too short, or never move, have NaN everywhere.
+
+    Attributes
+    ----------
+    particle, frame
+        As in the table, sorted.
+    bounds
+        Track ``k`` is ``[bounds[k] : bounds[k + 1]]``.
+    p_switch
+        Probability that a new state begins after the localization before and not after this one.
+    log_diffusivity, log_diffusivity_scale
+        Median of the logarithm of the generalised diffusivity (px²/frame^alpha) and scale of its
+        Laplacian uncertainty.
+    alpha, alpha_scale
+        The same for the anomalous exponent.
+    p_state
+        Probabilities of :data:`~.network.STATES`, shape ``(n, 4)``.
+    """
+
+    particle: Ints
+    frame: Ints
+    bounds: Ints
+    p_switch: Array
+    log_diffusivity: Array
+    log_diffusivity_scale: Array
+    alpha: Array
+    alpha_scale: Array
+    p_state: Array
+
+
+def ask_frames(
+    tracks: pd.DataFrame,
+    *,
+    exposure: float = 1.0,
+    device: str = "auto",
+    weights: Path | None = None,
+    progress: Progress | None = None,
+    question: str = "switch",
+) -> Frames:
+    """Ask the network for switches about every localization.
+
+    Parameters
+    ----------
+    tracks
+        A track table; missing frames are known to the network as missing.
+    exposure
+        Share of the frame interval during which the shutter is open, 0 to 1.
+    device, weights, progress
+        As for :func:`perrin.engine.predict`.
+    question
+        ``"switch"``, or ``"change"`` of diffusion model or exponent (:class:`~.network.PerStep`).
+
+    Notes
+    -----
+    Tracks of more than 999 frames are asked about in pieces that overlap by 200; every frame is
+    answered by the piece in whose middle it lies.
+    """
+    table = validate_tracks(tracks)
+    where = pick_device(device)
+    network = _ready(weights, str(where))
+    arrays = Tracks.of(table)
+    index = arrays.index
+    answers = np.full((len(table), _COLUMNS), np.nan)
+    looks = _pieces(arrays)
+    jobs = pack(looks.n_points, strides(network, looks.n_points), batch_limit(where) // 2)
+    total = int(looks.n_points.sum())
+    done = 0
+
+    def work(some: Ints) -> None:
+        _answer(network, arrays, looks, some, exposure, where, question, answers)
+
+    def tell(some: Ints) -> None:
+        nonlocal done
+        done += int(looks.n_points[some].sum())
+        if progress is not None:
+            progress("Finding switches", done, total)
+
+    work_through(jobs, work, where, tell)
+    p, log_diffusivity, log_diffusivity_scale, alpha, alpha_scale = answers[:, :5].T
+    return Frames(
+        table["particle"].to_numpy(np.int64),
+        arrays.frame,
+        np.append(index.starts, len(table)).astype(np.int64),
+        p,
+        log_diffusivity,
+        log_diffusivity_scale,
+        alpha,
+        alpha_scale,
+        answers[:, 5:],
+    )
+
+
+@lru_cache(maxsize=2)
+def _ready(weights: Path | None, device: str) -> SwitchNetwork:
+    return load_switch_network(weights).to(device).requires_grad_(requires_grad=False)
+
+
+def _pieces(tracks: Tracks) -> Looks:
+    """Cut tracks into pieces of consecutive frames, as few as possible; mark what each answers."""
+    owner, first, last = [], [], []
+    for k in np.flatnonzero(tracks.index.lengths >= SHORTEST):
+        start, stop = int(tracks.index.starts[k]), int(tracks.index.stops[k])
+        frame = tracks.frame[start:stop] - tracks.frame[start]
+        span = int(tracks.spans[k])
+        n = 1 if span <= LONGEST else 1 + -(-(span - LONGEST) // (LONGEST - _OVERLAP))
+        begins = np.linspace(0, max(0, span - LONGEST), n).round().astype(np.int64)
+        low = np.searchsorted(frame, begins)
+        high = np.searchsorted(frame, begins + LONGEST)
+        owner += [k] * n
+        first += (start + low).tolist()
+        last += (start + high).tolist()
+    starts, stops = np.array(first, np.int64), np.array(last, np.int64)
+    which = np.array(owner, np.int64)
+    kept = stops - starts >= SHORTEST
+    starts, stops, which = starts[kept], stops[kept], which[kept]
+    rows = ranges(starts, stops)
+    piece = np.repeat(np.arange(starts.size), stops - starts)
+    moves = np.zeros(rows.size, np.bool_)
+    for positions in tracks.axes:
+        moves |= positions[rows] != positions[starts][piece]
+    kept = np.bincount(piece, moves, starts.size) > 0
+    starts, stops, which, inside = starts[kept], stops[kept], which[kept], kept[piece]
+    rows = rows[inside]
+    piece = np.repeat(np.arange(starts.size), stops - starts)
+    frames = tracks.frame[rows] - tracks.frame[starts][piece]
+    ends = np.cumsum(stops - starts)
+    everything = np.ones(starts.size, np.bool_)
+    return Looks(
+        owner=which,
+        judges=everything,
+        measures=everything,
+        interval=np.ones(starts.size, np.int64),
+        n_points=frames[ends - 1] + 1 if starts.size else np.empty(0, np.int64),
+        starts=ends - (stops - starts),
+        stops=ends,
+        rows=rows,
+        frames=frames,
+    )
+
+
+def _answer(
+    network: SwitchNetwork,
+    tracks: Tracks,
+    looks: Looks,
+    some: Ints,
+    exposure: float,
+    device: torch.device,
+    question: str,
+    answers: Array,
+) -> None:
+    """Answer for some pieces, in place."""
+    laid = lay_out(tracks, looks, some, exposure, device)
+    with torch.inference_mode(), autocast(device):
+        said = network(*laid)
+    p = getattr(said, question).sigmoid()
+    p[:, 0] = 0
+    per_step = torch.cat(
+        (
+            p[..., None],
+            said.log_diffusivity[..., :1],
+            said.log_diffusivity[..., 1:].exp(),
+            said.alpha[..., :1].clamp(0, 2),
+            said.alpha[..., 1:].exp(),
+            said.state.softmax(2),
+        ),
+        2,
+    )
+    found = per_step.double().cpu().numpy()
+    n_steps = found.shape[1]
+    cumulated = np.pad(found[..., 0], ((0, 0), (1, 0))).cumsum(1)
+    for i, piece in enumerate(some):
+        inside = slice(looks.starts[piece], looks.stops[piece])
+        frames, rows = looks.frames[inside], looks.rows[inside]
+        own = _own_part(looks, piece)
+        values = found[i, np.minimum(frames, looks.n_points[piece] - 2)]
+        # What may have happened while the particle was not seen is told where it is seen again.
+        until = cumulated[i, np.minimum(frames + 1, n_steps)]
+        values[:, 0] = np.diff(until, prepend=0).clip(0, 1)
+        values[-1, 0] = 0
+        answers[rows[own]] = values[own]
+
+
+def _own_part(looks: Looks, piece: int) -> slice:
+    """Say which localizations of a piece it answers for: up to the middle of each overlap."""
+    rows = looks.rows[looks.starts[piece] : looks.stops[piece]]
+    low, high = 0, rows.size
+    before, after = piece - 1, piece + 1
+    if before >= 0 and looks.owner[before] == looks.owner[piece]:
+        shared = looks.rows[looks.stops[before] - 1] - rows[0] + 1
+        low = max(int(shared) // 2, 0)
+    if after < looks.owner.size and looks.owner[after] == looks.owner[piece]:
+        shared = rows[-1] - looks.rows[looks.starts[after]] + 1
+        high = rows.size - max(int(shared) - int(shared) // 2, 0)
+    return slice(low, high)

@@ -1,0 +1,144 @@
+"""Segments: stretches of a track in which the particle keeps one state."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from perrin.engine.switching.decode import choose_switches
+from perrin.engine.switching.inference import Frames
+from perrin.simulate.phenomenological import IMMOBILE
+
+__all__ = ["HALF_WIDTH", "Segments", "segments_of"]
+
+Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+HALF_WIDTH = np.log(10)
+"""Of the interval from 5 % to 95 % of a Laplacian, in units of its scale."""
+
+_APART = 2.0  # scales by which levels of one track differ
+
+
+class Segments(NamedTuple):
+    """Segments of all tracks, in the order of the table.
+
+    Attributes
+    ----------
+    of_row
+        Segment of each localization.
+    starts
+        First localization of each segment.
+    track
+        Number of the track that each belongs to.
+    low, high
+        Localizations between which it began, with 90 % probability; -1 where a track begins.
+    log_diffusivity, log_diffusivity_scale, alpha, alpha_scale
+        Median and Laplacian scale, each segment.
+    state
+        Code of the most probable state, -1 in tracks about which the network says nothing.
+    level
+        0 for the slowest level of its track, 1 for the next; segments whose diffusivities cannot
+        be told apart share a level.
+    """
+
+    of_row: Ints
+    starts: Ints
+    track: Ints
+    low: Ints
+    high: Ints
+    log_diffusivity: Array
+    log_diffusivity_scale: Array
+    alpha: Array
+    alpha_scale: Array
+    state: Ints
+    level: Ints
+
+    @property
+    def diffusivity(self) -> Array:
+        """Generalised diffusivity, px²/frame^alpha; 0 where immobile."""
+        return np.where(self.state == IMMOBILE, 0.0, np.exp(self.log_diffusivity))
+
+    @property
+    def exponent(self) -> Array:
+        """Anomalous exponent; NaN where immobile."""
+        return np.where(self.state == IMMOBILE, np.nan, self.alpha)
+
+
+def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
+    """Cut tracks into segments.
+
+    Parameters
+    ----------
+    frames
+        What the network says.
+    threshold, shortest
+        Least probability of a switch, and fewest localizations between two; see
+        :func:`~.decode.choose_switches`.
+
+    Notes
+    -----
+    Diffusivity (its logarithm) and exponent of a segment are averages over its frames, weighted by
+    the inverse squares of their uncertainties, which are largest beside switches; the uncertainty
+    is the frames' harmonic mean, since what the frames of a segment say is not independent.
+    """
+    n = frames.particle.size
+    low, high = np.empty(n, np.int64), np.empty(n, np.int64)
+    known = ~np.isnan(frames.alpha)
+    p = np.where(known, frames.p_switch, 0.0)
+    choose_switches(p, frames.bounds, threshold, shortest, low, high)
+    begins = low >= 0
+    begins[frames.bounds[:-1]] = True
+    of_row = np.cumsum(begins) - 1
+    starts = np.flatnonzero(begins)
+    track = np.searchsorted(frames.bounds, starts, side="right") - 1
+    pooled = [
+        _pool(values, scale, starts)
+        for values, scale in (
+            (frames.log_diffusivity, frames.log_diffusivity_scale),
+            (frames.alpha, frames.alpha_scale),
+        )
+    ]
+    (log_d, log_d_scale), (alpha, alpha_scale) = pooled
+    p_state = np.add.reduceat(frames.p_state, starts) if n else frames.p_state
+    state = np.where(known[starts], np.nan_to_num(p_state).argmax(1), -1)
+    log_of_level = np.where(state == IMMOBILE, -np.inf, log_d)
+    level = _levels(track, log_of_level, log_d_scale)
+    return Segments(
+        of_row,
+        starts,
+        track,
+        low[starts],
+        high[starts],
+        log_d,
+        log_d_scale,
+        alpha,
+        alpha_scale,
+        state,
+        level,
+    )
+
+
+def _pool(values: Array, scale: Array, starts: Ints) -> tuple[Array, Array]:
+    if not starts.size:
+        return np.empty(0), np.empty(0)
+    weight = scale**-2.0
+    total = np.add.reduceat(weight, starts)
+    count = np.diff(np.append(starts, values.size))
+    return np.add.reduceat(weight * values, starts) / total, np.sqrt(count / total)
+
+
+def _levels(track: Ints, log_diffusivity: Array, scale: Array) -> Ints:
+    """Rank the levels of each track, from slow to fast."""
+    order = np.lexsort((log_diffusivity, track))
+    sorted_track, value, error = track[order], log_diffusivity[order], scale[order]
+    with np.errstate(invalid="ignore"):
+        apart = np.diff(value) > _APART * np.hypot(error[1:], error[:-1])
+    same = sorted_track[1:] == sorted_track[:-1]
+    count = np.concatenate(([0], np.cumsum(apart & same)))[: order.size]
+    first = np.searchsorted(sorted_track, sorted_track)
+    level = np.empty(order.size, np.int64)
+    level[order] = count - count[first]
+    return level
