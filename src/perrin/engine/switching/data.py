@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from perrin.engine.data import LONGEST, MOST_MISSING
+from perrin.engine.data import LONGEST, MOST_MISSING, exposure_of
 from perrin.engine.features import fill_gaps
 from perrin.errors import InputError
 from perrin.models import MODELS
@@ -46,6 +46,8 @@ SHORTEST = 20
 
 _SHARES = (0.5, 0.3, 0.2)  # of the batches: fields, pieces, theory
 _GAPPED = 0.1  # of the batches
+_BLURRED = 0.4  # of the batches of pieces
+_SUBFRAMES = 4
 _N_FRAMES = 200  # of a field's movie
 _PROJECTED = 0.1  # of the batches of fields, shown in one dimension
 _POOL = 2048
@@ -74,6 +76,8 @@ class SwitchBatch(NamedTuple):
         Anomalous exponent, same shape; NaN where immobile.
     state
         Code of the state, same shape; -1 where it is not known.
+    exposure
+        Share of the frame interval during which the shutter was open.
     """
 
     positions: Tensor
@@ -83,6 +87,7 @@ class SwitchBatch(NamedTuple):
     diffusivity: Tensor
     alpha: Tensor
     state: Tensor
+    exposure: float = 0.0
 
 
 def batches(
@@ -107,7 +112,7 @@ def batches(
     rng = np.random.default_rng(seed + 7_919 * share)
     fields, pieces = _Fields(rng), _Pieces(generator)
     while True:
-        source, length, gapped, projected = torch.rand(4, generator=coin).tolist()
+        source, length, gapped, projected, blurred = torch.rand(5, generator=coin).tolist()
         dim = 1 + int(torch.randint(3, (), generator=coin))
         if source < _SHARES[0]:
             points = _N_FRAMES if length < 0.3 else _log_uniform((length - 0.3) / 0.7, _N_FRAMES)
@@ -115,18 +120,23 @@ def batches(
             if projected < _PROJECTED:
                 batch = batch._replace(positions=batch.positions[:, :1])
         else:
-            points = _log_uniform(length, LONGEST)
+            of_pieces = source < 1 - _SHARES[2]
+            # Half of the shutters are open all the time, the others for some of it.
+            opened = min(_SUBFRAMES, int(1 + 2 * _SUBFRAMES * blurred / _BLURRED))
+            exposed = opened if of_pieces and blurred < _BLURRED else 0
+            points = _log_uniform(length, LONGEST // _SUBFRAMES if exposed else LONGEST)
             n = min(512, max(16, n_points // points))
-            if source < 1 - _SHARES[2]:
-                batch = pieces.draw(n, points, dim)
+            if of_pieces:
+                batch = pieces.draw(n, points, dim, exposed)
             else:
                 batch = _theory(n, points, dim, generator)
         if gapped < _GAPPED:
             batch = _with_gaps(batch, generator)
-        moved = {
-            name: part.to(device) for name, part in batch._asdict().items() if part is not None
+        parts: dict[str, Any] = {
+            name: part.to(device) if isinstance(part, Tensor) else part
+            for name, part in batch._asdict().items()
         }
-        yield batch._replace(**moved)
+        yield SwitchBatch(**parts)
 
 
 def one_switch(
@@ -310,7 +320,8 @@ class _Pieces:
         self.left = [0, 0, 0]
         self.pools: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * 3
 
-    def draw(self, n: int, n_points: int, dim: int) -> SwitchBatch:
+    def draw(self, n: int, n_points: int, dim: int, exposed: int = 0) -> SwitchBatch:
+        """Draw tracks, blurred by a shutter that is open for ``exposed`` quarters of a frame."""
         g = self.generator
         if self.left[dim - 1] < n:
             alpha = 0.05 + 1.94 * torch.rand(_POOL // 2, generator=g)
@@ -336,16 +347,19 @@ class _Pieces:
         still = torch.rand(n, n_states, generator=g) < 0.08
         still[:, 0] = False
         d = torch.where(still, 0.0, log_d.exp())
-        row_of = rows.gather(1, state)
-        first = torch.randint(LONGEST - n_steps + 1, (n, 1), generator=g)
-        at = first + torch.arange(n_steps)
+        parts = _SUBFRAMES if exposed else 1
+        finely = state.repeat_interleave(parts, 1)
+        row_of, d_of = rows.gather(1, finely), d.gather(1, finely)
+        first = torch.randint(LONGEST - parts * n_steps + 1, (n, 1), generator=g)
+        at = first + torch.arange(parts * n_steps)
         moved = steps.permute(0, 2, 1)[row_of, at].permute(0, 2, 1)
-        d_of = d.gather(1, state)
-        moved = moved * (2 * d_of).sqrt()[:, None]
+        # Fractional Brownian motion is self-similar.
+        moved = moved * (2 * d_of * float(parts) ** -exponent[row_of]).sqrt()[:, None]
         typical = (2 * d_of).mean(1).sqrt()
         level = 0.03 * 60 ** torch.rand(n, generator=g)
         level = torch.where(torch.rand(n, generator=g) < 0.2, 0.0, level) * typical
-        positions = observe(moved, level[:, None].expand(n, dim), g)
+        noise = level[:, None].expand(n, dim)
+        positions = _exposed(moved, exposed, noise, g) if exposed else observe(moved, noise, g)
         labels = _filtered(state)
         d_of, alpha_of = d.gather(1, labels), exponent[rows.gather(1, labels)]
         switch = torch.zeros(n, n_steps)
@@ -361,7 +375,16 @@ class _Pieces:
             d_of,
             torch.where(rests, torch.nan, alpha_of),
             torch.where(rests, float(IMMOBILE), code),
+            exposure_of(_SUBFRAMES, exposed) if exposed else 0.0,
         )
+
+
+def _exposed(steps: Tensor, exposed: int, noise: Tensor, g: torch.Generator) -> Tensor:
+    """Average the first positions of each frame and add noise; the last frame is still."""
+    path = torch.nn.functional.pad(steps.cumsum(2), (1, _SUBFRAMES - 1), "replicate")
+    path[..., 0] = 0
+    frames = path.view(*noise.shape, -1, _SUBFRAMES)[..., :exposed].mean(3)
+    return frames + noise[..., None] * torch.randn(frames.shape, generator=g)
 
 
 def _state_paths(n: int, n_steps: int, n_states: int, g: torch.Generator) -> Tensor:

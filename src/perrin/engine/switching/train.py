@@ -75,7 +75,7 @@ class _Switches:
 
     def loss(self, network: SwitchNetwork, batch: SwitchBatch) -> tuple[Tensor, Tensor]:
         with autocast(batch.positions.device):
-            said = network(batch.positions, batch.seen)
+            said = network(batch.positions, batch.seen, exposure=batch.exposure)
         parts = losses(said, batch)
         total = sum((_WEIGHTS[name] * part for name, part in parts.items()), torch.zeros(()))
         return total, torch.zeros_like(total)
@@ -84,7 +84,8 @@ class _Switches:
         found: dict[str, list[float]] = {}
         for batch in islice(batches(_HELD_OUT_SEED, device=device), _N_HELD_OUT):
             with torch.inference_mode():
-                parts = losses(network(batch.positions, batch.seen), batch)
+                said = network(batch.positions, batch.seen, exposure=batch.exposure)
+                parts = losses(said, batch)
             for name, part in parts.items():
                 found.setdefault(name, []).append(float(part))
         return {name: round(sum(values) / len(values), 4) for name, values in found.items()}
