@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from perrin.errors import InputError
+from perrin.io import atomic_write
 from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
 from perrin.summary import NOT_JUDGED
 from perrin.tracks import Calibration, axes_of, index_tracks, validate_tracks
@@ -19,10 +23,47 @@ if TYPE_CHECKING:
     from perrin.analysis import Analysis
     from perrin.io import Movie
 
-__all__ = ["overview"]
+__all__ = ["FIGURE_SUFFIXES", "overview", "save_figure"]
+
+FIGURE_SUFFIXES = (".pdf", ".svg", ".png")
+"""File types that figures are saved as."""
 
 _GROUPS = (*MODELS, NOT_JUDGED)
 _COLORS = {**MODEL_COLORS, NOT_JUDGED: UNKNOWN_COLOR}
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Save a figure; its text stays text in PDF and SVG, so that it can be edited.
+
+    Parameters
+    ----------
+    figure
+        From a function of this module or of :mod:`perrin.track_figure`.
+    path
+        The suffix says how: one of :data:`FIGURE_SUFFIXES`.
+    overwrite
+        Whether a file of this name may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another.
+    OutputError
+        If the file exists (and ``overwrite`` is false) or cannot be written; nothing was changed.
+    """
+    import matplotlib as mpl
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in FIGURE_SUFFIXES:
+        raise InputError(
+            f"A figure cannot be saved as '{Path(path).name}': end its name with "
+            f"{', '.join(FIGURE_SUFFIXES[:-1])} or {FIGURE_SUFFIXES[-1]}."
+        )
+    with (
+        mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}),
+        atomic_write(path, overwrite=overwrite) as temporary,
+    ):
+        figure.savefig(temporary, format=suffix[1:])
 
 
 def overview(movie: Movie, tracks: pd.DataFrame, analysis: Analysis) -> Figure:
