@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary, ref
 from psygnal import Signal
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     from napari.layers import Layer, Tracks
 
@@ -39,6 +41,11 @@ class Record:
         The newest analysis of the layer.
     selection
         Track numbers that are selected, in every view at once.
+    shown
+        Track numbers that are not hidden by a filter, in the order in which one steps through
+        them; all of them if ``None``.
+    only_selected
+        Whether the tracks that are not selected are hidden as well.
     """
 
     movie: Movie | None = None
@@ -46,6 +53,8 @@ class Record:
     recipe: Recipe | None = None
     analysis: Analysis | None = None
     selection: frozenset[int] = field(default_factory=frozenset)
+    shown: npt.NDArray[np.int64] | None = None
+    only_selected: bool = False
 
 
 class Session:
@@ -62,6 +71,8 @@ class Session:
     """Another Tracks layer (or ``None``) is now the one that is worked on."""
     selection_changed = Signal(object)
     """Other tracks of a layer are selected; its record says which."""
+    shown_changed = Signal(object)
+    """Other tracks of a layer are shown or hidden; its record says which."""
 
     _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
 
@@ -123,6 +134,18 @@ class Session:
         if selection != record.selection:
             record.selection = selection
             self.selection_changed.emit(layer)
+
+    def show_tracks(self, layer: Tracks, particles: npt.NDArray[np.int64] | None) -> None:
+        """Show some tracks of a layer, in the order given, and hide the others; or show all."""
+        self.record(layer).shown = particles
+        self.shown_changed.emit(layer)
+
+    def show_only_selected(self, layer: Tracks, only: bool) -> None:
+        """Hide the tracks of a layer that are not selected, or show them again."""
+        record = self.record(layer)
+        if only != record.only_selected:
+            record.only_selected = only
+            self.shown_changed.emit(layer)
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.current:
