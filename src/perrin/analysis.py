@@ -9,16 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.engine.engines import EngineName, predict
+from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls, find_switches
 from perrin.errors import InputError, Progress
 from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.parameters import parameter
-from perrin.statistics import (
-    SWITCH_METHOD,
-    SwitchDetection,
-    Switches,
-    estimate_diffusivity,
-    find_switches,
-)
+from perrin.statistics import Switches, estimate_diffusivity
 from perrin.tracks import Calibration, in_even_pixels, index_tracks, validate_tracks
 
 __all__ = ["COVARIANCE", "FLAGS", "Analysis", "AnalysisParameters", "analyze"]
@@ -39,9 +34,13 @@ _PER_TRACK = (
     "particle", "n_points", "model", *_JUDGEMENT, *_DIFFUSIVITIES, "noise", "diffusivity_by",
     "n_switches", "flags", "diffusivity_unit", "noise_unit",
 )  # fmt: skip
+_PER_FRAME = (
+    "particle", "frame", "p_switch", "state", "motion", *_DIFFUSIVITIES, "alpha", "alpha_lo",
+    "alpha_hi",
+)  # fmt: skip
 
 
-class AnalysisParameters(SwitchDetection):
+class AnalysisParameters(SwitchCalls):
     """How tracks are analysed."""
 
     min_points: int = parameter(
@@ -73,9 +72,11 @@ class Analysis:
         noise, the engine by its name or :data:`COVARIANCE`; ``flags`` are the keys of
         :data:`FLAGS`, separated by ``;``; what cannot be said is empty.
     per_frame
-        One row per localization: ``particle, frame, p_switch, state, diffusivity, alpha, weight``
-        and the unit. The exponent is that of the segment between switches, where it is long
-        enough; ``weight`` is how much the frame weighed in the model called, 1 on average.
+        One row per localization: ``particle, frame, p_switch, state, motion, diffusivity,
+        diffusivity_lo, diffusivity_hi, alpha, alpha_lo, alpha_hi, weight`` and the unit. ``motion``
+        is immobile, confined, free or directed; diffusivity and exponent are those of the current
+        state, or of the whole track where nothing is said of single frames; ``weight`` is how much
+        the frame weighed in the model called, 1 on average.
     switches
         One row per switch: ``particle, frame, frame_lo, frame_hi, diffusivity_before,
         diffusivity_after, alpha_before, alpha_after``, the unit, and the method that found it.
@@ -137,7 +138,8 @@ def analyze(
     -----
     Model, exponent, and the probability that the motion is ergodic:
     :func:`perrin.engine.engines.predict`. Weights of the frames: :func:`perrin.engine.explain`,
-    for Perrin's own network alone. Switches: :func:`perrin.statistics.find_switches`.
+    for Perrin's own network alone. Switches, and what a particle does between them:
+    :func:`perrin.engine.switching.methods.find_switches`.
 
     The diffusivity is the short-time one, whatever the exponent. It and the noise are the engine's
     for the tracks that it judges and that are not unlike its training; Perrin's own network
@@ -168,10 +170,16 @@ def analyze(
     per_track = _with_diffusivity(per_track, spread, chosen.engine)
     per_track[list(_DIFFUSIVITIES)] *= calibration.diffusivity_scale
     per_track["noise"] *= calibration.noise_scale
-    found = find_switches(table, chosen, exposure=calibration.exposure, progress=progress)
-    found = _with_alpha(table, found, per_track, chosen, device, calibration.exposure)
-    found.per_frame["diffusivity"] *= calibration.diffusivity_scale
+    found = find_switches(
+        table, chosen, exposure=calibration.exposure, device=device, progress=progress
+    )
+    found.switches["method"] = found.switches.attrs["method"]
+    if chosen.switch_method != NETWORK_METHOD:
+        found = _with_alpha(table, found, per_track, chosen, device, calibration.exposure)
+    found = found._replace(per_frame=found.per_frame.reindex(columns=list(_PER_FRAME)))
+    found.per_frame[list(_DIFFUSIVITIES)] *= calibration.diffusivity_scale
     found.switches[["diffusivity_before", "diffusivity_after"]] *= calibration.diffusivity_scale
+    found = found._replace(per_frame=_filled(found.per_frame, per_track))
     counts = found.switches["particle"].value_counts()
     per_track["n_switches"] = per_track["particle"].map(counts).fillna(0).astype(np.int64)
     per_track["flags"] = _flags(table, per_track, chosen)
@@ -181,7 +189,6 @@ def analyze(
     for part in (per_track, found.per_frame, found.switches):
         part["diffusivity_unit"] = calibration.diffusivity_unit
     per_track["noise_unit"] = calibration.noise_unit
-    found.switches["method"] = SWITCH_METHOD
     per_track = per_track.reindex(columns=list(_PER_TRACK))
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
 
@@ -270,6 +277,17 @@ def _with_alpha(
     switches["alpha_before"] = of_segment.reindex(after - 1).to_numpy()
     switches["alpha_after"] = of_segment.reindex(after).to_numpy()
     return Switches(per_frame, switches)
+
+
+def _filled(per_frame: pd.DataFrame, per_track: pd.DataFrame) -> pd.DataFrame:
+    """Say of frames of which nothing is said what is said of their whole track."""
+    silent = per_frame["diffusivity"].isna()
+    whole = per_track.set_index("particle")
+    values = {
+        name: per_frame[name].where(~silent, per_frame["particle"].map(whole[name]))
+        for name in (*_DIFFUSIVITIES, "alpha", "alpha_lo", "alpha_hi")
+    }
+    return per_frame.assign(**values)
 
 
 def _flags(

@@ -37,6 +37,10 @@ class Segments(NamedTuple):
         Localizations between which it began, with 90 % probability; -1 where a track begins.
     log_diffusivity, log_diffusivity_scale, alpha, alpha_scale
         Median and Laplacian scale, each segment.
+    n_frames
+        Localizations in each segment.
+    p_state
+        Mean over them of the probabilities of each state, shape ``(n_segments, 4)``.
     state
         Code of the most probable state, -1 in tracks about which the network says nothing.
     level
@@ -53,6 +57,8 @@ class Segments(NamedTuple):
     log_diffusivity_scale: Array
     alpha: Array
     alpha_scale: Array
+    n_frames: Ints
+    p_state: Array
     state: Ints
     level: Ints
 
@@ -102,7 +108,10 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
         )
     ]
     (log_d, log_d_scale), (alpha, alpha_scale) = pooled
-    p_state = np.add.reduceat(frames.p_state, starts) if n else frames.p_state
+    n_frames = np.diff(np.append(starts, n))
+    p_state = frames.p_state
+    if n:
+        p_state = np.add.reduceat(frames.p_state, starts) / n_frames[:, None]
     state = np.where(known[starts], np.nan_to_num(p_state).argmax(1), -1)
     log_of_level = np.where(state == IMMOBILE, -np.inf, log_d)
     level = _levels(track, log_of_level, log_d_scale)
@@ -116,6 +125,8 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
         log_d_scale,
         alpha,
         alpha_scale,
+        n_frames,
+        p_state,
         state,
         level,
     )

@@ -1,0 +1,156 @@
+"""The second AnDi challenge, single tracks: its nine experiments, simulated afresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from perrin.engine.benchmarks.challenge2 import (
+    ChallengeScore,
+    Pieces,
+    pieces_of_labels,
+    score_pieces,
+)
+from perrin.engine.benchmarks.switch_methods import BY_DISPLACEMENTS, pieces_from_cuts, pieces_of
+from perrin.engine.switching.inference import ask_frames
+from perrin.engine.switching.methods import SwitchCalls
+from perrin.errors import Progress
+from perrin.simulate.phenomenological import BENCHMARK, simulate_experiment
+
+__all__ = ["andi2", "challenge_truth"]
+
+_DIGITS = 4
+_NO_SWITCH = "no switch"
+_TRACKS_OF_A_FIELD = 275  # of all experiments on average, two of which are dense
+_N_RESAMPLES = 30
+
+_ANCHORS = (
+    (
+        "KernelCPD, log (1,756 tracks of andi-datasets)",
+        ChallengeScore(0.72, 1.51, 0.225, 0.0177, 0.906),
+    ),
+    ("no switch (the same tracks)", ChallengeScore(0.241, np.nan, 0.283, 0.049, 0.908)),
+)
+
+
+def andi2(
+    n_tracks: int = 2000,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    weights: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Measure what is found of switches, on fresh tracks of the second AnDi challenge.
+
+    Parameters
+    ----------
+    n_tracks
+        Tracks of the nine experiments together, roughly: as many whole fields of view of each.
+    device, weights
+        As for :func:`perrin.engine.switching.methods.find_switches`.
+    seed
+        Seed of the tracks.
+    progress
+        Called with the number of fields measured and to measure.
+
+    Returns
+    -------
+    dict of pandas.DataFrame
+        ``andi2``: one row per method and ``experiment`` (1 to 9, 0 for all tracks together):
+        ``n_tracks`` and the fields of :class:`~.challenge2.ChallengeScore`, each with its standard
+        error (``_se``, bootstrap over tracks; of all tracks only). ``anchors``: what others
+        reached.
+
+    Raises
+    ------
+    InputError
+        If the device or the weights cannot be used.
+    Cancelled
+        If ``progress`` raises it.
+
+    Notes
+    -----
+    The methods: the network, each track by itself; the network with what the segments of a field of
+    view share (:func:`~.population.pool_segments`); PELT and kernel change point detection with an
+    MSD fit for each segment; and no switch at all with one such fit.
+    """
+    rng = np.random.default_rng(seed)
+    n_fields = max(1, round(n_tracks / _TRACKS_OF_A_FIELD / len(BENCHMARK)))
+    threshold = SwitchCalls().threshold
+    found: dict[str, list[list[list[Pieces]]]] = {}
+    truth: list[list[list[Pieces]]] = []
+    total, done = len(BENCHMARK) * n_fields, 0
+    for experiment in BENCHMARK:
+        truth.append([])
+        for of_method in found.values():
+            of_method.append([])
+        for _ in range(n_fields):
+            tracks = simulate_experiment(experiment, seed=rng)
+            frames = ask_frames(tracks, exposure=0.0, device=device, weights=weights)
+            truth[-1].append(challenge_truth(tracks))
+            said = {
+                "network": pieces_of(frames, threshold),
+                "network, tracks of a movie pooled": pieces_of(frames, threshold, pooled=True),
+                **{name: pieces_from_cuts(tracks, cut) for name, cut in BY_DISPLACEMENTS.items()},
+                _NO_SWITCH: pieces_from_cuts(tracks, lambda _: np.empty(0, np.int64)),
+            }
+            for name, pieces in said.items():
+                found.setdefault(name, [[]])[-1].append(pieces)
+            done += 1
+            if progress is not None:
+                progress("Measuring switches", done, total)
+    rows = [
+        row
+        for name, of_method in found.items()
+        for row in _scores(name, truth, of_method, np.random.default_rng(seed))
+    ]
+    anchors = pd.DataFrame([{"method": name} | score._asdict() for name, score in _ANCHORS])
+    return {"andi2": pd.DataFrame(rows).round(_DIGITS), "anchors": anchors}
+
+
+def challenge_truth(tracks: pd.DataFrame) -> list[Pieces]:
+    """Return the true segments of simulated tracks, see :func:`simulate_experiment`."""
+    return [
+        pieces_of_labels(
+            track["alpha"].to_numpy(), track["diffusivity"].to_numpy(), track["state"].to_numpy()
+        )
+        for _, track in tracks.groupby("particle")
+    ]
+
+
+def _scores(
+    name: str,
+    truth: Sequence[Sequence[Sequence[Pieces]]],
+    found: Sequence[Sequence[Sequence[Pieces]]],
+    rng: np.random.Generator,
+) -> list[dict[str, object]]:
+    """Score each experiment, and all tracks together with errors from resampling tracks."""
+    rows: list[dict[str, object]] = []
+    pairs = [
+        (number, one, other)
+        for number, (trues, saids) in enumerate(zip(truth, found, strict=True), 1)
+        for true, said in zip(trues, saids, strict=True)
+        for one, other in zip(true, said, strict=True)
+    ]
+
+    def score(some: Sequence[tuple[int, Pieces, Pieces]]) -> ChallengeScore:
+        return score_pieces([true for _, true, _ in some], [said for _, _, said in some])
+
+    for number in (0, *range(1, len(truth) + 1)):
+        some = [pair for pair in pairs if number in (0, pair[0])]
+        row: dict[str, object] = {"method": name, "experiment": number}
+        row |= {"n_tracks": len(some)} | score(some)._asdict()
+        if number == 0:
+            draws = [
+                score([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))])
+                for _ in range(_N_RESAMPLES)
+            ]
+            row |= {
+                f"{key}_se": np.std([getattr(d, key) for d in draws]) for key in draws[0]._fields
+            }
+        rows.append(row)
+    return rows

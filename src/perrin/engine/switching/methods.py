@@ -1,0 +1,117 @@
+"""What finds switches: Perrin's network, or a method to compare it with.
+
+Nothing that computes is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from perrin import statistics
+from perrin.errors import Progress
+from perrin.parameters import parameter
+from perrin.statistics import SwitchDetection, Switches
+
+__all__ = ["NETWORK_METHOD", "MethodName", "SwitchCalls", "find_switches"]
+
+NETWORK_METHOD = "network"
+"""What the tables' ``attrs["method"]`` says of switches that the network found."""
+
+MethodName = Literal["network", "likelihood"]
+
+
+class SwitchCalls(SwitchDetection):
+    """What finds switches, and how readily they are reported."""
+
+    switch_method: MethodName = parameter(
+        "network",
+        "What finds switches: Perrin's network, or penalised likelihood.",
+        label="Switches by",
+    )
+    threshold: float = parameter(
+        0.5,
+        "Least probability at which the network's switches are reported; higher means fewer false "
+        "switches and more missed ones.",
+        label="Least probability of a switch",
+        gt=0,
+        le=1,
+    )
+
+
+def find_switches(
+    tracks: pd.DataFrame,
+    parameters: SwitchCalls | None = None,
+    *,
+    exposure: float = 1.0,
+    device: str = "auto",
+    weights: Path | None = None,
+    progress: Progress | None = None,
+) -> Switches:
+    """Find where the motion of each track changes, and what it is in between.
+
+    Parameters
+    ----------
+    tracks
+        A track table (positions in px); missing frames are known to the network as missing.
+    parameters
+        What finds them, and how readily a switch is reported. With ``"likelihood"`` all is as
+        :func:`perrin.statistics.find_switches` has it.
+    exposure
+        Share of the frame interval during which the shutter is open, 0 to 1.
+    device, weights
+        As for :func:`perrin.engine.predict`; weights come from ``perrin train --engine switches``.
+    progress
+        Called as ``progress("Finding switches", done, total)`` with numbers of frames.
+
+    Returns
+    -------
+    Switches
+        ``per_frame``, one row per localization, sorted by ``particle`` and ``frame``:
+
+        - ``particle``, ``frame``;
+        - ``p_switch``: probability that a new state begins here, after the localization before;
+        - ``state``: 0 for the slowest level of this track, 1 for the next, ...; segments whose
+          diffusivities cannot be told apart share a level;
+        - ``motion``: what the segment does, out of :data:`~.network.STATES`;
+        - ``diffusivity`` (px²/frame^alpha): generalised diffusivity D of the current state,
+          ``<x²> = 2 D t^alpha`` along each axis, with ``diffusivity_lo``, ``diffusivity_hi``
+          (5 % and 95 %); 0 where immobile;
+        - ``alpha``, ``alpha_lo``, ``alpha_hi``: anomalous exponent; NaN where immobile.
+
+        Of tracks of fewer than 20 localizations, or that never move, nothing is said: NaN.
+
+        ``switches``, one row per switch: ``particle``; ``frame``, the first frame of the new
+        segment; ``frame_lo``, ``frame_hi`` (5 % to 95 %); ``diffusivity_before``,
+        ``diffusivity_after``, ``alpha_before``, ``alpha_after`` of the segments, NaN or 0 as above.
+
+        ``attrs["method"]`` of both is :data:`NETWORK_METHOD`.
+
+    Raises
+    ------
+    InputError
+        If the table, the device or the weights cannot be used, or ``exposure`` is out of range.
+    Cancelled
+        If ``progress`` raises it.
+
+    Notes
+    -----
+    *Ends*: no switch is reported within ``min_segment`` localizations of an end. *Gaps*: a switch
+    that may have happened while the particle was not seen is told at the localization after the
+    gap.
+    """
+    chosen = parameters or SwitchCalls()
+    if chosen.switch_method == "likelihood":
+        return statistics.find_switches(tracks, chosen, exposure=exposure, progress=progress)
+    from perrin.engine.switching.find import by_network
+
+    return by_network(
+        tracks,
+        chosen,
+        exposure=exposure,
+        device=device,
+        weights=weights,
+        progress=progress,
+    )
