@@ -46,6 +46,7 @@ _COMMANDS = {
     "run": ("_movies:run_command", "Track the particles of a movie and analyse the tracks."),
     "track": ("_movies:track_command", "Find the particles of a movie and link them to tracks."),
     "analyze": ("_movies:analyze_command", "Analyse tracks: model, alpha, diffusivity, switches."),
+    "stats": ("_stats:stats_command", "Measure tracks: MSD, ergodicity, states; two conditions."),
     "samples": ("_samples:samples_command", "List the sample movies, or copy one to a file."),
     "simulate": ("_simulate:simulate_command", "Make tracks of a diffusion model, and a movie."),
     "train": ("_engine:train_command", "Train the engine's network on simulated tracks."),

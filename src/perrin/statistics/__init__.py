@@ -17,7 +17,7 @@ from perrin.statistics._population import (
     infer_state_array,
     remaining_share,
 )
-from perrin.statistics._rest import immobility
+from perrin.statistics._rest import LEVEL_OF_REST, MIN_POINTS_AT_REST, immobility
 from perrin.statistics._shape import (
     confinement_radius,
     first_passage,
@@ -27,6 +27,7 @@ from perrin.statistics._shape import (
     velocity_autocorrelation,
 )
 from perrin.statistics._states import StatesFit, fit_states
+from perrin.statistics._survey import Survey, SurveyParameters, survey_tracks
 from perrin.statistics._switches import (
     SWITCH_METHOD,
     SwitchDetection,
@@ -35,12 +36,16 @@ from perrin.statistics._switches import (
 )
 
 __all__ = [
+    "LEVEL_OF_REST",
+    "MIN_POINTS_AT_REST",
     "SWITCH_METHOD",
     "Comparison",
     "EnsembleFit",
     "StateArray",
     "StateArrayFit",
     "StatesFit",
+    "Survey",
+    "SurveyParameters",
     "SwitchDetection",
     "Switches",
     "TrackMsd",
@@ -67,6 +72,7 @@ __all__ = [
     "msd_covariance",
     "non_gaussian_parameter",
     "remaining_share",
+    "survey_tracks",
     "time_averaged_msd",
     "time_ensemble_msd",
     "van_hove",

@@ -17,7 +17,7 @@ from perrin.statistics._diffusivity import covariance_fit
 from perrin.statistics._ensemble_fit import Curves, PowerLaw, common_lags, of_tracks
 from perrin.statistics._msd import time_averaged_msd
 from perrin.statistics._population import Spectra
-from perrin.statistics._rest import immobility
+from perrin.statistics._rest import LEVEL_OF_REST, immobility
 from perrin.statistics._states import Mixture, TracksInStates, fit_states
 from perrin.tracks import Calibration, index_tracks, validate_tracks
 
@@ -28,7 +28,6 @@ Measure = Callable[[Array], Array]
 """Values ``(sets,)`` of sets of movies, from how often each movie counts ``(sets, movies)``."""
 
 _UNKNOWN = 3  # alpha, K and the noise
-_LEVEL_OF_REST = 0.05
 _BLOCK = 100  # sets of movies in memory at once
 _UNIT = "px²/frame"
 _SHARES = ("not_seen_moving", "switching", "share_", "occupancy_")
@@ -50,7 +49,7 @@ class Comparison:
         quantity is in this movie alone.
     states
         The states common to both conditions, slowest first, whose occupancies are compared:
-        ``state``, ``diffusivity``, ``noise``. Empty where no states were fitted.
+        ``state``, ``diffusivity``, ``noise`` and their units. Empty where no states were fitted.
     names
         What the two conditions are called.
     level
@@ -74,6 +73,8 @@ class Comparison:
         states = self.states.assign(
             diffusivity=self.states["diffusivity"] * calibration.diffusivity_scale,
             noise=self.states["noise"] * calibration.noise_scale,
+            diffusivity_unit=calibration.diffusivity_unit,
+            noise_unit=calibration.noise_unit,
         )
         return replace(self, table=table, movies=movies, states=states)
 
@@ -89,7 +90,8 @@ def join_movies(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A track table with the further column ``movie``.
+        A track table with the further columns ``movie`` and ``particle_in_movie``, the particle's
+        number there.
 
     Raises
     ------
@@ -101,7 +103,9 @@ def join_movies(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     for name, tracks in tables.items():
         table = validate_tracks(tracks, source=f"the track table of movie {name!r}")
         number = np.repeat(np.arange(index_tracks(table).lengths.size), index_tracks(table).lengths)
-        parts.append(table.assign(particle=used + number, movie=name))
+        parts.append(
+            table.assign(particle=used + number, movie=name, particle_in_movie=table["particle"])
+        )
         used += int(number.max(initial=-1)) + 1
     if not parts:
         raise InputError("There are no movies to join.")
@@ -206,7 +210,7 @@ def compare_conditions(
             f"One of {names[0]!r} and {names[1]!r} is a table of tracks, the other one of results; "
             "give two tables of one kind."
         )
-    states = pd.DataFrame({name: np.empty(0) for name in ("state", "diffusivity", "noise")})
+    states = pd.DataFrame(columns=["state", "diffusivity", "noise"], dtype=np.float64)
     if conditions[0].are_tracks:
         measures, states = _of_tracks(
             conditions, exposure, n_states, max_states, focal_depth, seed, progress
@@ -225,6 +229,7 @@ def compare_conditions(
     sizes = (len(conditions[0].movies), len(conditions[1].movies))
     unit = conditions[0].unit
     rows = [_row(name, unit, [v[name] for v in values], sizes, level) for name in measures[0]]
+    states = states.assign(diffusivity_unit=unit, noise_unit="px")
     return Comparison(pd.DataFrame(rows), _movies(conditions, values), states, names, level)
 
 
@@ -400,7 +405,7 @@ def _of_results(conditions: list[_Condition]) -> list[dict[str, Measure]]:
 
 def _resting(condition: _Condition, p_immobile: Array) -> Measure:
     known = np.isfinite(p_immobile)
-    return condition.share(known & (p_immobile >= _LEVEL_OF_REST), known)
+    return condition.share(known & (p_immobile >= LEVEL_OF_REST), known)
 
 
 def _in_blocks(of: Measure, sets: Array) -> Array:

@@ -10,12 +10,15 @@ from scipy.stats import norm
 
 from perrin.statistics._arrays import arrays_of, steps_of, sum_by_track
 
-__all__ = ["MIN_POINTS_AT_REST", "immobility"]
+__all__ = ["LEVEL_OF_REST", "MIN_POINTS_AT_REST", "immobility"]
 
 Array = npt.NDArray[np.float64]
 
 MIN_POINTS_AT_REST = 5
 """Fewest localizations of a track that :func:`immobility` judges."""
+
+LEVEL_OF_REST = 0.05
+"""The ``p_immobile`` below which a particle counts as seen to move."""
 
 _N_TERMS = 24
 # Below the first (per axis) and above the second the tail is 1 and 0 to five and eleven digits.

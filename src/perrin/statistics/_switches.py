@@ -38,9 +38,10 @@ class SwitchDetection(Parameters):
         2.5,
         "Evidence (natural logarithm of a likelihood ratio) asked for before any switch is "
         "reported in a track, besides the logarithm of its length; higher means fewer false "
-        "switches and more missed ones.",
+        "switches and more missed ones. For penalised likelihood.",
         label="Penalty",
         ge=0,
+        advanced=True,
     )
     min_segment: int = parameter(
         3,
