@@ -30,7 +30,7 @@ def test_widgets_are_in_the_layers_menus(manifest: PluginManifest) -> None:
     menus = manifest.contributions.menus
     in_menu = {name: [item.command for item in items] for name, items in menus.items()}
     assert in_menu["napari/layers/track"] == ["napari-perrin.track_particles"]
-    looking = ["napari-perrin.inspect_tracks"]
+    looking = ["napari-perrin.inspect_tracks", "napari-perrin.table_of_tracks"]
     assert in_menu["napari/layers/measure"] == ["napari-perrin.analyze_tracks", *looking]
     assert in_menu["napari/layers/classify"] == ["napari-perrin.analyze_tracks"]
 
@@ -56,13 +56,14 @@ def test_the_entries_of_the_real_menus_open_the_widgets(viewer: Any) -> None:
     assert sum("Track particles" in text for text in texts) >= 2
     assert sum("Analyze tracks" in text for text in texts) >= 3
     assert sum("Inspect tracks" in text for text in texts) >= 2
+    assert sum("Table of tracks" in text for text in texts) >= 2
     assert "Free beads" in texts
 
 
 def test_opening_naparis_menus_loads_no_torch() -> None:
     code = (
         "import sys, napari_perrin._track_widget, napari_perrin._analyze_widget;"
-        "import napari_perrin.inspect._inspector;"
+        "import napari_perrin.inspect._inspector, napari_perrin.inspect._table;"
         "import napari_perrin._reader, napari_perrin._writer, napari_perrin._samples;"
         "sys.exit('torch' in sys.modules)"
     )

@@ -10,10 +10,12 @@ import pandas as pd
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMainWindow,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -23,6 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_perrin._forms import RowLabel, form_layout
 from napari_perrin._jobs import Job
+from napari_perrin._step_widget import StepWidget
 from napari_perrin.inspect._canvas import NEXT_KEY, PREVIOUS_KEY
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._plots import TrackPlots
@@ -114,6 +117,15 @@ class InspectorWidget(TracksView):
     def minimumSizeHint(self) -> QSize:
         """Scroll below this."""
         return QSize(_WIDTH, _LEAST_HEIGHT)
+
+    def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
+        """Share the place of Perrin's other panels: side by side all would be too small."""
+        for panel in window.findChildren(StepWidget):
+            other = panel.parent()
+            if isinstance(other, QDockWidget) and not other.isHidden() and not other.isFloating():
+                window.tabifyDockWidget(other, dock)
+                dock.raise_()
+                return
 
     def show_layer(self) -> None:
         """Show the selected track of another layer."""

@@ -100,6 +100,7 @@ def label_axis(plot: pg.PlotItem, colors: PlotColors, side: str, text: str) -> N
     axis = plot.getAxis(side)
     if side == "top":
         plot.showAxis("top")
+        axis.enableAutoSIPrefix(False)
         axis.setStyle(showValues=False, tickLength=0)
         # Of the axis itself nothing is to be seen; the label has a colour of its own.
         axis.setPen(colors.background)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from napari.layers import Tracks
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_perrin._calibration import find_calibration
 from napari_perrin._layer_choice import LayerChoice
@@ -42,6 +43,7 @@ class TracksView(QWidget):
         self.layer: Tracks | None = None
         self.tracks: LayerTracks | None = None
         self.problem = NO_TRACKS
+        self._settled = False
 
     def begin(self) -> None:
         """Show the current layer and follow what happens; called once the view is built."""
@@ -59,6 +61,9 @@ class TracksView(QWidget):
     def show_selection(self) -> None:
         """Show which tracks are selected."""
         raise NotImplementedError
+
+    def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
+        """Find a place in the window, when the view is first seen."""
 
     @property
     def calibration(self) -> Calibration:
@@ -84,6 +89,19 @@ class TracksView(QWidget):
             else:
                 self.canvas.watch(self)
         return super().event(event)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Find a place in the window, once it has put the view where it likes."""
+        super().showEvent(event)
+        if not self._settled:
+            self._settled = True
+            QTimer.singleShot(0, self._settle)
+
+    def _settle(self) -> None:
+        dock = self.parent()
+        window = dock.parent() if isinstance(dock, QDockWidget) else None
+        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+            self.settle(window, dock)
 
     def _on_chosen(self, layer: Tracks | None) -> None:
         self.session.current = layer
