@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from perrin.errors import InputError, Progress
 from perrin.models import MODELS
-from perrin.statistics._arrays import arrays_of, check_exposure, steps_of, sum_by_track
+from perrin.statistics._arrays import TrackArrays, arrays_of, check_exposure, steps_of, sum_by_track
 from perrin.statistics._diffusivity import covariance_fit
 from perrin.statistics._ensemble_fit import Curves, PowerLaw, common_lags, of_tracks
 from perrin.statistics._msd import time_averaged_msd
@@ -167,7 +167,7 @@ def compare_conditions(
     Of tracks are compared
 
     - ``alpha``: of the time-ensemble averaged MSD (:func:`fit_ensemble_msd`, the lags and their
-      weights the same for both conditions);
+      weights the same for both conditions); left out where tracks are too short for a fit;
     - ``diffusivity``: the covariance-based estimate without clipping at 0
       (:func:`estimate_diffusivity`), tracks weighted with their displacements;
     - ``not_seen_moving``: the share of tracks (of five points and more) whose ``p_immobile`` is
@@ -252,7 +252,7 @@ class _Condition:
             )
         if table["movie"].isna().any():
             raise InputError(f"The table of {name!r} has rows without a movie.")
-        movies: list[object] = list(dict.fromkeys(sorted(table["movie"], key=str)))
+        movies: list[object] = sorted(table["movie"].unique(), key=str)
         if len(movies) < 2:
             raise InputError(
                 f"{name!r} has {len(movies) or 'no'} movie, and how much movies differ by chance "
@@ -320,14 +320,7 @@ def _of_tracks(
             f"The tracks of one condition have {arrays[0].n_axes} axes, of the other "
             f"{arrays[1].n_axes}; compare tracks of as many."
         )
-    n_lags = common_lags(arrays, _UNKNOWN, exposure)
-    curves = [of_tracks(time_averaged_msd(c.table, max(n_lags, 1)), n_lags) for c in conditions]
-    for condition, curve in zip(conditions, curves, strict=True):
-        grouped = curve.grouped(condition.movie_of, len(condition.movies))
-        n_lags = min(n_lags, grouped.of_lags_known(_UNKNOWN).total.shape[1])
-    curves = [curve.first(n_lags) for curve in curves]
-    variance = sum(np.diagonal(curve.covariance()) for curve in curves)
-    law = PowerLaw(1 / np.asarray(variance), arrays[0].n_axes, None, None, exposure)
+    exponents = _exponents(conditions, arrays, exposure)
     both = pd.concat([c.table.assign(movie=i) for i, c in enumerate(conditions)])
     fit = fit_states(
         join_movies({str(i): part for i, part in both.groupby("movie")}),
@@ -339,15 +332,14 @@ def _of_tracks(
         fit.table["diffusivity"].to_numpy(), fit.table["occupancy"].to_numpy(), fit.noise, -np.inf
     )
     measures: list[dict[str, Measure]] = []
-    for condition, array, curve in zip(conditions, arrays, curves, strict=True):
-        grouped = curve.grouped(condition.movie_of, len(condition.movies))
+    for condition, array, exponent in zip(conditions, arrays, exponents, strict=True):
         brownian = covariance_fit(steps_of(array), array.layout.particles.size, exposure / 6, None)
         long = brownian.n_steps > 1
         speed = np.where(long, brownian.diffusivity * brownian.n_steps, 0)
         rest = immobility(condition.table)["p_immobile"].to_numpy()
         measures.append(
             {
-                "alpha": _exponent(law, grouped),
+                **exponent,
                 "diffusivity": condition.share(speed, brownian.n_steps * long),
                 "not_seen_moving": _resting(condition, rest),
                 **_occupancies(condition, mixture, exposure, focal_depth),
@@ -356,8 +348,27 @@ def _of_tracks(
     return measures, states
 
 
-def _exponent(law: PowerLaw, curves: Curves) -> Measure:
-    return lambda weights: law.fit(curves.mean(weights))[0]
+def _exponents(
+    conditions: list[_Condition], arrays: list[TrackArrays], exposure: float
+) -> list[dict[str, Measure]]:
+    """Make alpha a function of the movies, or nothing where the tracks are too short for it."""
+    n_lags = max(common_lags(arrays, _UNKNOWN, exposure), 1)
+    curves = [of_tracks(time_averaged_msd(c.table, n_lags), n_lags) for c in conditions]
+    by_movie = [
+        curve.grouped(condition.movie_of, len(condition.movies))
+        for curve, condition in zip(curves, conditions, strict=True)
+    ]
+    try:
+        n_lags = min(c.of_lags_known(_UNKNOWN).total.shape[1] for c in (*curves, *by_movie))
+    except InputError:
+        return [{}, {}]
+    variance = sum(np.diagonal(curve.first(n_lags).covariance()) for curve in curves)
+    law = PowerLaw(1 / np.asarray(variance), arrays[0].n_axes, None, None, exposure)
+
+    def measure(curve: Curves) -> Measure:
+        return lambda weights: law.fit(curve.first(n_lags).mean(weights))[0]
+
+    return [{"alpha": measure(curve)} for curve in by_movie]
 
 
 def _occupancies(

@@ -82,8 +82,12 @@ class Curves(NamedTuple):
         return Curves(self.total[:, :n_lags], self.pairs[:, :n_lags])
 
     def mean(self, weights: Array) -> Array:
-        """MSD (px²) at each lag if each group counts ``weights`` times: ``(..., lags)``."""
-        return np.asarray((weights @ self.total) / (weights @ self.pairs))
+        """MSD (px²) at each lag if each group counts ``weights`` times: ``(..., lags)``.
+
+        NaN where no group that counts has the lag.
+        """
+        with np.errstate(invalid="ignore"):
+            return np.asarray((weights @ self.total) / (weights @ self.pairs))
 
     def covariance(self) -> Array:
         """Covariance between the lags of the mean, from the spread between groups (px⁴).
@@ -117,11 +121,14 @@ class PowerLaw:
         self.alphas = _ALPHAS if alpha is None else np.array([alpha])
 
     def fit(self, msd: Array) -> tuple[Array, Array, Array]:
-        """Return alpha, K and the square noise of each curve: ``msd`` is ``(curves, lags)``."""
+        """Return alpha, K and the square noise of each curve: ``msd`` is ``(curves, lags)``.
+
+        They are NaN for a curve that lacks a lag.
+        """
         shapes = np.stack([self._shape(alpha) for alpha in self.alphas])
         cost = self._linear(msd[:, None], shapes)[2]
         best = cost.argmin(axis=1)
-        alpha = self.alphas[best]
+        alpha = np.where(np.isfinite(msd).all(axis=1), self.alphas[best], np.nan)
         inner = np.clip(best, 1, max(self.alphas.size - 2, 1))
         if self.alphas.size > 1:
             rows = np.arange(len(msd))

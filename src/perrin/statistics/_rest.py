@@ -72,9 +72,9 @@ def immobility(tracks: pd.DataFrame) -> pd.DataFrame:
     Checked on 4,000 simulated tracks per case, 1D to 3D: of particles at rest 4 % to 5 % get a
     ``p_immobile`` below 0.05 with 20 to 200 points, 2 % to 4 % with 5 to 10, so it errs on the
     side of rest. A high value does not prove rest: the shorter the track and the stronger the
-    noise, the more motion is missed. Of 3,000 Brownian particles in 2D whose step per frame and
-    axis is 0.2 of the noise, 76 % are told from rest at the level of 0.05 with 50 points; a test
-    that knew that number would find 84 %.
+    noise, the more motion is missed. Of 4,000 Brownian particles in 2D whose step per frame and
+    axis is 0.2 of the noise, 77 % are told from rest at the level of 0.05 with 50 points; a test
+    that knew that number would find 86 % (``benchmarks/conditions.py``).
 
     References
     ----------

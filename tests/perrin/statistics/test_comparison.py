@@ -191,6 +191,24 @@ def test_one_movie_gives_no_interval_and_is_refused(cells):
         compare_conditions(first, second, names=("control", "treated"))
 
 
+def test_what_tracks_are_too_short_for_is_left_out_or_empty(brownian, as_table):
+    short = join_movies({str(m): as_table(brownian(m, 40, 3)) for m in range(3)})
+    compared = compare_conditions(short, short, exposure=0, n_states=1, n_bootstrap=20)
+    table = compared.table.set_index("quantity")
+    assert list(table.index) == ["diffusivity", "not_seen_moving", "occupancy_0"]
+    assert table.loc["diffusivity", ["first", "ratio_hi"]].notna().all()
+    assert table.loc["not_seen_moving"].drop("unit").isna().all()
+    # One movie of tracks that are too short says nothing of alpha; some draws are of it alone.
+    longer = {str(m): as_table(brownian(m, 40, 3 if m == 0 else 12)) for m in range(3)}
+    compared = compare_conditions(
+        join_movies(longer), join_movies(longer), exposure=0, n_states=1, n_bootstrap=50
+    )
+    assert compared.movies["alpha"].isna().tolist() == [True, False, False] * 2
+    alpha = compared.table.set_index("quantity").loc["alpha"]
+    assert alpha["first"] == pytest.approx(1, abs=0.3)
+    assert np.isnan(alpha["difference_lo"])
+
+
 def test_particles_of_joined_movies_stay_apart(brownian, as_table):
     tracks = as_table(brownian(1, 3, 5)).assign(mass=1.0)
     joined = join_movies({"one": tracks, "two": tracks.assign(particle=tracks["particle"] + 7)})
