@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perrin.errors import Cancelled, InputError, OutputError, PerrinError
     from perrin.io import Movie, as_movie, read_movie, read_tracks, write_analysis, write_tracks
     from perrin.linking import DriftCorrection, NearestLinker, link
-    from perrin.localization import TrackpyDetector, localize
+    from perrin.localization import GaussianDetector, TrackpyDetector, localize
     from perrin.pipeline import Recipe, Result, run, track_movie
     from perrin.samples import SAMPLES, load_sample
     from perrin.simulate import Camera, render_movie, simulate_tracks
@@ -27,7 +27,7 @@ _HOMES = {
         "Movie", "as_movie", "read_movie", "read_tracks", "write_analysis", "write_tracks",
     ),
     "perrin.linking": ("DriftCorrection", "NearestLinker", "link"),
-    "perrin.localization": ("TrackpyDetector", "localize"),
+    "perrin.localization": ("GaussianDetector", "TrackpyDetector", "localize"),
     "perrin.pipeline": ("Recipe", "Result", "run", "track_movie"),
     "perrin.samples": ("SAMPLES", "load_sample"),
     "perrin.simulate": ("Camera", "render_movie", "simulate_tracks"),
@@ -44,6 +44,7 @@ __all__ = [
     "Camera",
     "Cancelled",
     "DriftCorrection",
+    "GaussianDetector",
     "InputError",
     "Movie",
     "NearestLinker",

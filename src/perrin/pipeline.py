@@ -126,6 +126,8 @@ class Recipe(Parameters):
             # What was left to its default stays so: such a calibration gives way to the file's.
             kept = before.model_dump(exclude_unset=True) if isinstance(before, Parameters) else {}
             kind = getattr(before, "kind", None)
+            if fields.get("kind", kind) != kind:
+                kept = {}  # of another kind, with other fields
             values[step] = {**({"kind": kind} if kind else {}), **kept, **fields}
         return type(self).checked(**values)
 
@@ -197,11 +199,15 @@ class Found(NamedTuple):
 
 
 def find_tracks(
-    movie: Movie | Any, recipe: Recipe | None = None, *, progress: Progress | None = None
+    movie: Movie | Any,
+    recipe: Recipe | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Found:
     """Do what :func:`track_movie` does, and return the localizations beside the tracks."""
     movie, recipe = _calibrated(movie, recipe)
-    localizations = localize(movie, recipe.detector, progress=progress)
+    localizations = localize(movie, recipe.detector, device=device, progress=progress)
     tracks = link(localizations, recipe.linker, progress=progress)
     tracks = correct_drift(tracks, recipe.drift)
     tracks.attrs["calibration"] = recipe.calibration
@@ -209,7 +215,11 @@ def find_tracks(
 
 
 def track_movie(
-    movie: Movie | Any, recipe: Recipe | None = None, *, progress: Progress | None = None
+    movie: Movie | Any,
+    recipe: Recipe | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Localize particles in a movie, link them to tracks, and remove drift.
 
@@ -219,6 +229,8 @@ def track_movie(
         A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``.
     recipe
         Parameters of each step; the defaults if not given.
+    device
+        Where the detector runs: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
         Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
 
@@ -233,7 +245,7 @@ def track_movie(
     InputError
         If the movie or a parameter cannot be used.
     """
-    return find_tracks(movie, recipe, progress=progress).tracks
+    return find_tracks(movie, recipe, device=device, progress=progress).tracks
 
 
 def run(
@@ -253,7 +265,7 @@ def run(
         Parameters of each step; the defaults if not given. Its calibration goes before that of
         the movie, field by field.
     device
-        Where the networks run: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        Where networks and detector run: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
         Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
 
@@ -263,7 +275,7 @@ def run(
         If the movie or a parameter cannot be used.
     """
     movie, recipe = _calibrated(movie, recipe)
-    localizations, tracks = find_tracks(movie, recipe, progress=progress)
+    localizations, tracks = find_tracks(movie, recipe, device=device, progress=progress)
     analysis = analyze(
         tracks, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
     )

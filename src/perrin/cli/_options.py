@@ -158,12 +158,21 @@ def _fields(whole: type[Parameters]) -> Iterator[_Field]:
         models = models_in(outer.annotation)
         if not models and not _is_fixed(outer.annotation):
             yield _Field("", step, outer)
+        if len(models) > 1:
+            yield _Field(step, "kind", _choice(outer, models))
         seen: set[str] = set()
         for model in models:
             for name, info in model.model_fields.items():
                 if name not in seen and not _is_fixed(info.annotation):
                     seen.add(name)
                     yield _Field(step, name, info)
+
+
+def _choice(outer: FieldInfo, models: Iterable[type[Parameters]]) -> FieldInfo:
+    """Describe the choice between models as a field."""
+    kinds = tuple(model.model_fields["kind"].default for model in models)
+    annotation: Any = Literal[kinds]
+    return FieldInfo(annotation=annotation, description=outer.description)
 
 
 def _named(whole: type[Parameters]) -> list[tuple[_Field, str]]:
@@ -174,6 +183,8 @@ def _named(whole: type[Parameters]) -> list[tuple[_Field, str]]:
     for field in fields:
         if field.name == "enabled" and field.step:
             name = field.step  # --drift rather than --enabled
+        elif field.name == "kind":
+            name = field.step  # --detector rather than --kind
         elif field.step in optional or names.count(field.name) > 1:
             name = f"{field.step}_{field.name}"
         else:

@@ -1,6 +1,14 @@
 """From frames to localizations."""
 
+from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._localize import Detector, localize, localize_frame, resolve_detector
 from perrin.localization._trackpy import TrackpyDetector
 
-__all__ = ["Detector", "TrackpyDetector", "localize", "localize_frame", "resolve_detector"]
+__all__ = [
+    "Detector",
+    "GaussianDetector",
+    "TrackpyDetector",
+    "localize",
+    "localize_frame",
+    "resolve_detector",
+]

@@ -11,18 +11,25 @@ from pydantic import Field
 
 from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
+from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._trackpy import TrackpyDetector
 
 __all__ = ["Detector", "localize", "localize_frame", "resolve_detector"]
 
-Detector = Annotated[TrackpyDetector, Field(title="Detector")]
-"""Any detector; each has its own ``kind`` (from the second on, a union discriminated by it)."""
+Detector = Annotated[
+    TrackpyDetector | GaussianDetector, Field(title="Detector", discriminator="kind")
+]
+"""Any detector; each has its own ``kind``."""
 
 _FRAMES_FOR_NOISE = 3
 
 
 def localize(
-    movie: Movie | Any, detector: Detector | None = None, *, progress: Progress | None = None
+    movie: Movie | Any,
+    detector: Detector | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Find the spots in every frame of a movie.
 
@@ -33,18 +40,28 @@ def localize(
         in memory at any time.
     detector
         How to find spots; :class:`TrackpyDetector` with its defaults if not given.
+    device
+        Where a :class:`GaussianDetector` computes: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
-        Called after every frame; may raise :class:`perrin.Cancelled`.
+        Called after every frame, or every few of them where a detector takes several at once; may
+        raise :class:`perrin.Cancelled`.
 
     Returns
     -------
     pandas.DataFrame
         One row per spot, sorted by ``frame``: ``frame``, ``y``, ``x`` (in 3D ``z`` before them;
         pixels, the middle of the first pixel being 0), ``mass`` (brightness above the
-        surroundings), and unless ``characterize`` is off ``size`` (radius of gyration),
+        surroundings) and what else the detector measures. ``attrs["calibration"]`` is the movie's.
+        Without spots, a table without rows.
+
+        Of :class:`TrackpyDetector`, unless ``characterize`` is off: ``size`` (radius of gyration),
         ``ecc`` (0 for round), ``signal`` (peak), ``raw_mass`` (sum of the pixels as recorded) and
-        ``ep`` (expected error of the position). ``attrs["calibration"]`` is the movie's. Without
-        spots, a table without rows.
+        ``ep`` (expected error of the position).
+
+        Of :class:`GaussianDetector`: ``y_err``, ``x_err`` (standard deviations of the position,
+        pixels), ``photons`` (where the camera is known), ``background`` (level below the spot,
+        counts per pixel as recorded), ``sigma`` (width, pixels) and ``snr`` (signal-to-noise
+        ratio in the band-passed frame).
 
     Raises
     ------
@@ -56,15 +73,18 @@ def localize(
     detector = resolve_detector(movie, detector)
     ndim = len(movie.shape) - 1
     tables = []
+    at_once = detector.frames_at_once(movie.shape[1:])
     for first, part in movie.chunks():
-        for number, image in enumerate(part, start=first):
-            _check_finite(image, number, movie.name)
-            spots = detector.locate(image)
-            spots.insert(0, "frame", number)
+        for start in range(0, len(part), at_once):
+            images = part[start : start + at_once]
+            for number, image in enumerate(images, start=first + start):
+                _check_finite(image, number, movie.name)
+            spots = detector.locate_frames(images, device)
+            spots["frame"] += first + start
             if len(spots):
                 tables.append(spots)
             if progress is not None:
-                progress("Localizing", number + 1, movie.n_frames)
+                progress("Localizing", first + start + len(images), movie.n_frames)
     if tables:
         table = pd.concat(tables, ignore_index=True)
     else:
@@ -77,8 +97,9 @@ def localize(
 def localize_frame(image: npt.ArrayLike, detector: Detector | None = None) -> pd.DataFrame:
     """Find the spots of one frame, ``(Y, X)`` or ``(Z, Y, X)``: a preview of :func:`localize`.
 
-    If the detector's ``minmass`` is empty it is found from this frame alone; to preview exactly
-    what :func:`localize` will do, pass what :func:`resolve_detector` returned for the movie.
+    If a :class:`TrackpyDetector`'s ``minmass`` is empty it is found from this frame alone; to
+    preview exactly what :func:`localize` will do, pass what :func:`resolve_detector` returned for
+    the movie.
 
     Returns
     -------
@@ -100,6 +121,8 @@ def localize_frame(image: npt.ArrayLike, detector: Detector | None = None) -> pd
 def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> Detector:
     """Return the detector with an empty ``minmass`` filled in, from the noise of three frames.
 
+    A :class:`GaussianDetector` measures the noise of each frame and is returned as it is.
+
     Raises
     ------
     InputError
@@ -107,7 +130,7 @@ def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> De
     """
     movie = as_movie(movie)
     detector = detector or TrackpyDetector()
-    if detector.minmass is not None:
+    if not isinstance(detector, TrackpyDetector) or detector.minmass is not None:
         return detector
     numbers = np.unique(np.linspace(0, movie.n_frames - 1, _FRAMES_FOR_NOISE).astype(int))
     found = []

@@ -156,6 +156,23 @@ class TrackpyDetector(Parameters):
         errors = [f"ep_{axis}" for axis in positions]
         return [*positions, "mass", *sizes, "ecc", "signal", "raw_mass", *errors]
 
+    def frames_at_once(self, shape: tuple[int, ...]) -> int:
+        """Return how many frames to hand to :meth:`locate_frames` at a time: one, for progress."""
+        return 1
+
+    def locate_frames(self, frames: npt.NDArray[Any], device: str = "auto") -> pd.DataFrame:
+        """Find the spots of some frames, one after the other, on the CPU whatever the device.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame`` (from 0) and :meth:`columns`.
+        """
+        tables = [self.locate(image) for image in frames]
+        for number, table in enumerate(tables):
+            table.insert(0, "frame", number)
+        return pd.concat(tables, ignore_index=True)
+
     def locate(self, image: npt.NDArray[Any]) -> pd.DataFrame:
         """Find the spots of one image, ``(Y, X)`` or ``(Z, Y, X)``, without NaN.
 
