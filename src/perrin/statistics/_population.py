@@ -143,17 +143,24 @@ class Spectra(NamedTuple):
         """
         parts = []
         for n, power in self.power.items():
-            psi = eigenvalues(n, diffusivity, noise, exposure)
+            psi = variances(waves(n), diffusivity, noise, exposure)
             norm = self.n_axes / 2 * np.log(2 * np.pi * psi).sum(axis=0)
             parts.append(-0.5 * (power @ (1 / psi)) - norm)
         return np.concatenate(parts) if parts else np.empty((0, diffusivity.size))
 
 
-def eigenvalues(n: int, diffusivity: Array, noise: Array, exposure: float) -> Array:
-    """Variances ``(n, states)`` of the sine transform of ``n`` displacements."""
-    wave = 1 - np.cos(np.pi * np.arange(1, n + 1) / (n + 1))
-    shift = noise**2 - exposure * diffusivity / 3
-    return np.asarray(2 * diffusivity + 2 * np.multiply.outer(wave, shift))
+def waves(n: int) -> Array:
+    """``1 - cos(pi k / (n + 1))`` for k from 1 to n: how much noise each transform holds."""
+    return 1 - np.cos(np.pi * np.arange(1, n + 1) / (n + 1))
+
+
+def variances(
+    wave: Array, diffusivity: npt.ArrayLike, noise: npt.ArrayLike, exposure: float
+) -> Array:
+    """Variances ``(waves, states)`` of the sine transform of displacements."""
+    speed = np.asarray(diffusivity)
+    shift = np.asarray(noise) ** 2 - exposure * speed / 3
+    return np.asarray(2 * speed + 2 * np.multiply.outer(wave, shift))
 
 
 def remaining_share(diffusivity: npt.ArrayLike, focal_depth: float) -> Array:

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from perrin.errors import InputError, Progress
 from perrin.statistics._arrays import check_exposure
-from perrin.statistics._population import Spectra, eigenvalues, remaining_share
+from perrin.statistics._population import Spectra, remaining_share, variances, waves
 
 __all__ = ["Mixture", "StatesFit", "TracksInStates", "fit_states"]
 
@@ -157,6 +157,7 @@ class TracksInStates:
         known, index = np.unique(
             np.concatenate(owners) if owners else np.empty(0, np.int64), return_inverse=True
         )
+        self.wave = np.concatenate([np.empty(0), *map(waves, spectra.power)])
         self.tracks = known
         self.n_tracks = known.size
         self.track = index
@@ -195,21 +196,18 @@ class TracksInStates:
 
     def _maximise(self, state: Mixture, belief: Array, noise: float | None) -> Mixture:
         """Improve each diffusivity, then the noise, given what track is in which state."""
-        sums, counts, first = {}, {}, 0
+        sums, counts, first = [], [], 0
         for n, power in self.spectra.power.items():
             of_piece = belief[self.track[first : first + len(power)]]
-            sums[n], counts[n] = of_piece.T @ power, of_piece.sum(axis=0)
+            sums.append(of_piece.T @ power)
+            counts.append(np.repeat(of_piece.sum(axis=0)[:, None], n, axis=1))
             first += len(power)
-        axes = self.spectra.n_axes
+        squares, logs = np.concatenate(sums, axis=1), np.concatenate(counts, axis=1)
+        logs *= self.spectra.n_axes
 
         def cost(j: int, diffusivity: float, sigma: float) -> float:
-            total = 0.0
-            for n, part in sums.items():
-                psi = eigenvalues(n, np.array([diffusivity]), np.array([sigma]), self.exposure)[
-                    :, 0
-                ]
-                total += part[j] @ (1 / psi) + counts[n][j] * axes * np.log(psi).sum()
-            return float(total)
+            psi = variances(self.wave, diffusivity, sigma, self.exposure)
+            return float(squares[j] @ (1 / psi) + logs[j] @ np.log(psi))
 
         sigma = state.noise
         diffusivity = state.diffusivity.copy()
