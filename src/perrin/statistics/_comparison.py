@@ -189,9 +189,9 @@ def compare_conditions(
 
     Checked on 500 simulated pairs of conditions without a difference, with 40 tracks per movie and
     movies that differ by a factor of 1.5 (one standard deviation): the 95 % interval of the ratio
-    of median diffusivities holds 1 in 98 % of pairs with two movies each, 97 % with three, 94 %
-    with three and six, 95 % with eight. Had tracks been drawn, it would in 36 % (100 pairs of three
-    movies each).
+    of median diffusivities holds 1 in 97 % of pairs with two movies each, 97 % with three, 95 %
+    with three and six, 97 % with eight. Had tracks been drawn, it would in 40 % (100 pairs of three
+    movies each; ``benchmarks/conditions.py``).
 
     References
     ----------
