@@ -3,7 +3,8 @@
 Lengths are in pixels and times in frames throughout; ``Calibration`` converts.
 """
 
-from perrin.statistics._comparison import Comparison, compare_conditions, join_movies
+from perrin.statistics._comparison import Comparison, compare_conditions
+from perrin.statistics._conditions import join_movies
 from perrin.statistics._diffusivity import estimate_diffusivity
 from perrin.statistics._ensemble_fit import EnsembleFit, fit_ensemble_msd
 from perrin.statistics._ergodicity import ageing, amplitude_scatter, ergodicity_breaking
