@@ -9,12 +9,12 @@ import click
 
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, progress_bars, quiet_option
-from perrin.engine.engines import ENGINES, TRAINABLE, EngineName, train
+from perrin.engine.engines import ENGINES, SWITCHES, TRAINABLE, EngineName, train
 from perrin.engine.train import Training
 
 __all__ = ["benchmark_command", "train_command"]
 
-_BENCHMARKS = ("andi1",)
+_BENCHMARKS = ("andi1", "andi2", "switches")
 """Functions of :mod:`perrin.engine.benchmarks`."""
 
 
@@ -35,7 +35,7 @@ _BENCHMARKS = ("andi1",)
 )
 @click.option(
     "--engine",
-    type=click.Choice(list(ENGINES)),
+    type=click.Choice([*ENGINES, SWITCHES]),
     default="perrin",
     show_default=True,
     metavar="NAME",
@@ -53,6 +53,7 @@ def train_command(out: Path, resume: bool, engine: EngineName, quiet: bool, **op
     \b
     Examples:
       perrin train --out runs/mine --minutes 60
+      perrin train --engine switches --out runs/switches --minutes 60
       perrin train --engine convtransformer --out runs/published --minutes 60
     """
     changes = changes_in(options)
@@ -82,7 +83,7 @@ def _engine_names(
     show_default=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Tracks for each of the main figures.",
+    help="Tracks for each of the main figures; of andi2, roughly all tracks together.",
 )
 @click.option(
     "--full",
@@ -128,8 +129,12 @@ def benchmark_command(
     """Measure the engine on the benchmark NAME and print the tables.
 
     \b
-    andi1   AnDi challenge 1, on tracks simulated afresh by its rules: error of alpha and
-            F1 score of the model in 1D, 2D and 3D, beside the published figures
+    andi1     AnDi challenge 1, on tracks simulated afresh by its rules: error of alpha and
+              F1 score of the model in 1D, 2D and 3D, beside the published figures
+    andi2     AnDi challenge 2, its nine experiments simulated afresh: switches, and what
+              the motion is between them, by its official scores
+    switches  how large, whether, when and how often (van Velzen 2020); one switch of model
+              or exponent; false alarms
 
     \b
     Examples:
@@ -139,22 +144,23 @@ def benchmark_command(
           everything, with tables and plots in the folder results
       perrin benchmark andi1 --engines perrin,msd,fbm
           the same tracks given to other engines too
+      perrin benchmark andi2
+          switches, beside classical methods
     """
     from perrin.engine import benchmarks
 
     measure = getattr(benchmarks, name)
-    if out is not None:
+    options: dict[str, Any] = {"device": device, "seed": seed, "weights": weights}
+    if name == "andi1":
+        options |= {"full": full, "engines": engines}
+    elif full or engines:
+        raise click.UsageError(f"--full and --engines belong to andi1, not to {name}.")
+    if out is not None and name == "andi1":
         benchmarks.check(out, full=full, engines=engines, weights=weights, overwrite=overwrite)
+    elif out is not None:
+        benchmarks.check_tables(out, benchmarks.SWITCH_TABLES[name], overwrite=overwrite)
     with progress_bars(quiet=quiet) as progress:
-        tables = measure(
-            tracks,
-            full=full,
-            engines=engines,
-            device=device,
-            seed=seed,
-            weights=weights,
-            progress=progress,
-        )
+        tables = measure(tracks, **options, progress=progress)
     click.echo(benchmarks.as_text(tables))
     if out is not None:
         benchmarks.save(tables, out, overwrite=overwrite)

@@ -17,7 +17,7 @@ from perrin.errors import InputError, Progress
 if TYPE_CHECKING:
     from perrin.engine.train import Training
 
-__all__ = ["ENGINES", "TRAINABLE", "Engine", "EngineName", "predict", "train"]
+__all__ = ["ENGINES", "SWITCHES", "TRAINABLE", "Engine", "EngineName", "predict", "train"]
 
 EngineName = Literal["perrin", "msd", "msd-plain", "fbm", "convtransformer", "cnn"]
 """What an engine is called in Python, on the command line, in recipes and in the window."""
@@ -81,8 +81,13 @@ ENGINES: dict[EngineName, Engine] = {
 
 assert tuple(ENGINES) == get_args(EngineName)
 
-TRAINABLE = ", ".join(name for name, engine in ENGINES.items() if engine.trainer is not None)
-"""The engines that can be trained, for people."""
+SWITCHES = "switches"
+"""What the network for switches is called where networks are trained."""
+
+_WITH_WEIGHTS = ", ".join(name for name, engine in ENGINES.items() if engine.trainer is not None)
+
+TRAINABLE = f"{_WITH_WEIGHTS}, {SWITCHES}"
+"""What can be trained, for people."""
 
 
 def predict(
@@ -131,7 +136,7 @@ def predict(
     chosen = _named(engine)
     if weights is not None and "weights" not in chosen.takes:
         raise InputError(
-            f"The engine {engine} has no weights; {TRAINABLE} have. Leave the weights out."
+            f"The engine {engine} has no weights; {_WITH_WEIGHTS} have. Leave the weights out."
         )
     given = {"device": device, "weights": weights, "exposure": exposure}
     answer = _load(chosen.predictor)
@@ -144,11 +149,11 @@ def train(
     parameters: Training,
     folder: Path,
     *,
-    engine: EngineName = "perrin",
+    engine: EngineName | Literal["switches"] = "perrin",
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Path:
-    """Train an engine and write its weights and card.
+    """Train an engine, or the network for switches, and write its weights and card.
 
     Parameters
     ----------
@@ -159,9 +164,9 @@ def train(
         Receives ``weights.safetensors``, its card ``weights.yaml`` and the learning curve
         ``log.csv``; for Perrin's own network also the state to resume from.
     engine
-        Name of one of :data:`ENGINES` that can be trained.
+        Name of one of :data:`ENGINES` that can be trained, or :data:`SWITCHES`.
     resume
-        Go on from a state in the folder if there is one; only Perrin's own network leaves any.
+        Go on from a state in the folder if there is one; only Perrin's own networks leave any.
     progress
         Called with the seconds trained and to train.
 
@@ -177,6 +182,9 @@ def train(
     Cancelled
         If ``progress`` raises it.
     """
+    if engine == SWITCHES:
+        learn = _load("perrin.engine.switching.train:train")
+        return Path(learn(parameters, folder, resume=resume, progress=progress))
     chosen = _named(engine)
     if chosen.trainer is None:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,17 +11,16 @@ from perrin.device import pick_device
 from perrin.engine.benchmarks.accuracy import by_length, main_figures, with_either_attm
 from perrin.engine.benchmarks.detection import detected
 from perrin.engine.benchmarks.engines import side_by_side
+from perrin.engine.benchmarks.files import check_tables
 from perrin.engine.benchmarks.limits import beside_likelihood
-from perrin.engine.benchmarks.plots import PLOTS, as_png
 from perrin.engine.benchmarks.records import Setting
 from perrin.engine.benchmarks.robustness import with_blur, with_gaps
 from perrin.engine.engines import EngineName
 from perrin.engine.weights import load_network
 from perrin.errors import Progress
-from perrin.io import read_table, write_together
-from perrin.results import check_files
+from perrin.io import read_table
 
-__all__ = ["andi1", "check", "save"]
+__all__ = ["andi1", "check"]
 
 _PARTS = {
     "lengths": by_length,
@@ -111,7 +110,7 @@ def check(
     Parameters
     ----------
     folder
-        Where :func:`save` will write.
+        Where :func:`~.files.save` will write.
     full, engines, weights
         As for :func:`andi1`.
     overwrite
@@ -125,38 +124,7 @@ def check(
     names = [*_MAIN, *(_PARTS if full else ()), *(("engines",) if engines else ())]
     if _log_of(weights) is not None:
         names.append("training")
-    check_files(folder, _files(names), overwrite=overwrite)
-
-
-def save(
-    tables: Mapping[str, pd.DataFrame], folder: Path, *, overwrite: bool = False
-) -> list[Path]:
-    """Write every table and its plot into a folder, all of them or none.
-
-    Parameters
-    ----------
-    tables
-        What :func:`andi1` returned.
-    folder
-        Made if it does not exist.
-    overwrite
-        Whether earlier results may be replaced.
-
-    Raises
-    ------
-    OutputError
-        If a file exists or cannot be written; nothing was changed.
-    """
-    files: dict[str, pd.DataFrame | bytes] = {}
-    for name, table in tables.items():
-        files[f"{name}.csv"] = table
-        if name in PLOTS:
-            files[f"{name}.png"] = as_png(PLOTS[name](table))
-    return write_together(files, folder, overwrite=overwrite)
-
-
-def _files(names: Sequence[str]) -> list[str]:
-    return [f"{name}.csv" for name in names] + [f"{name}.png" for name in names if name in PLOTS]
+    check_tables(folder, names, overwrite=overwrite)
 
 
 def _log_of(weights: Path | None) -> Path | None:

@@ -14,6 +14,7 @@ Ints = npt.NDArray[np.int64]
 WIDTHS = (0, 1, 2, 4, 7, 10)
 """Reach, in frames to either side, of the windows in which probability is summed."""
 
+_MARGIN = 2
 _LOW, _HIGH = 0.05, 0.95
 
 
@@ -25,7 +26,7 @@ def choose_switches(
 
     A switch whose frame is uncertain has its probability spread over several. So, from narrow
     windows to wide ones, the window that holds most is taken as long as it holds ``threshold``; the
-    switch is at its median, and the probability in it is used up.
+    switch is at the median of what it and its margins hold, and the probability in it is used up.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def choose_switches(
                 at = _best(left, width, threshold)
                 if at < 0:
                     break
-                begin, end = max(at - width, 0), min(at + width + 1, n)
+                # A little more than the window, which need not be centred on the switch.
+                begin, end = max(at - width - _MARGIN, 0), min(at + width + _MARGIN + 1, n)
                 middle = begin + _quantile(left[begin:end], 0.5)
                 # What lies farther out but belongs to no other switch widens the interval.
                 begin, end = max(middle - widest, 0), min(middle + widest + 1, n)
