@@ -177,7 +177,7 @@ def speed(n_frames: int, device: str) -> pd.DataFrame:
     _, movie = simulate(200, n_frames, 512, 600, 20)
     ways: dict[str, Callable[[], pd.DataFrame]] = {
         "trackpy, numba": lambda: with_trackpy(movie, "numba", minmass=300),
-        "trackpy, python": lambda: with_trackpy(movie[:4], "python", minmass=300),
+        "trackpy, python": lambda: with_trackpy(movie[:2], "python", minmass=300),
         "Perrin": lambda: localize(movie, GaussianDetector(**KNOWN), device=device),
         "Perrin, camera unknown": lambda: localize(movie, GaussianDetector(), device=device),
         "Perrin, one pass": lambda: localize(
@@ -208,11 +208,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="where Perrin's detector runs")
     given = parser.parse_args()
     share = 4 if given.quick else 1
-    table = errors(24 // share, given.device)
+    table = errors(16 // share, given.device)
     print("Error over the Cramér-Rao bound\n", table.to_string(index=False), flush=True)
-    table = found_by_each(1200 // share, given.device)
+    table = found_by_each(300 // share, given.device)
     print("\nBest Jaccard index\n", table.to_string(index=False), flush=True)
-    print("\nSpeed\n", speed(32 // share, given.device).to_string(), flush=True)
+    print("\nSpeed\n", speed(16 // share, given.device).to_string(), flush=True)
 
 
 if __name__ == "__main__":

@@ -195,9 +195,14 @@ class _UnionForm(QWidget):
         self.choice.changed.connect(self._show)
         self._show(0)
 
-    def parameters(self) -> Parameters:
+    @property
+    def form(self) -> ParameterForm[Any]:
+        """The form of the model chosen."""
         index: int = self.choice.value
-        return self._forms[index].parameters()
+        return self._forms[index]
+
+    def parameters(self) -> Parameters:
+        return self.form.parameters()
 
     def set_parameters(self, parameters: Parameters) -> None:
         index = self._models.index(type(parameters))

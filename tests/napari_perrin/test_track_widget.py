@@ -56,7 +56,7 @@ def test_parameters_in_the_form_are_the_ones_used(
 ) -> None:
     viewer.add_image(movie, name="beads")
     widget = dock("Track particles")
-    widget.recipe_form.parts["detector"].fields["diameter"].value = 9
+    widget.recipe_form.parts["detector"].form.fields["diameter"].value = 9
     widget.recipe_form.parts["linker"].fields["min_length"].value = 30
     run(widget)
     layer = viewer.layers["beads tracks"]
@@ -243,7 +243,7 @@ def test_errors_are_sentences_in_the_panel_and_as_notification(
     viewer.add_image(frames, name="broken", contrast_limits=(0, 1))
     widget = dock("Track particles")
     if bad == "even diameter":
-        widget.recipe_form.parts["detector"].fields["diameter"].value = 8
+        widget.recipe_form.parts["detector"].form.fields["diameter"].value = 8
         widget.run_button.click()
     else:
         run(widget)

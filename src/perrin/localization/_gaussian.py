@@ -124,7 +124,7 @@ class GaussianDetector(Parameters):
         return self.gain is not None
 
     def columns(self, ndim: int) -> list[str]:
-        """Columns of what :meth:`locate` returns for an image with ``ndim`` axes."""
+        """Columns of what :meth:`locate_frames` returns for an image with ``ndim`` axes."""
         axes = ["z", "y", "x"][-ndim:]
         fitted = self.fit == "likelihood"
         return [
@@ -141,9 +141,16 @@ class GaussianDetector(Parameters):
         """Return how many frames of ``shape`` to hand to :meth:`locate_frames` at a time."""
         return max(1, _PIXELS_AT_ONCE // math.prod(shape))
 
-    def locate(self, image: npt.NDArray[Any], device: str = "auto") -> pd.DataFrame:
-        """Find the spots of one image: :meth:`locate_frames` of it alone."""
-        return self.locate_frames(image[None], device).drop(columns="frame")
+    def threshold(self, shape: tuple[int, ...]) -> float:
+        """Return the least signal-to-noise ratio for frames of ``shape``, given or found."""
+        import torch
+
+        from perrin.localization._bandpass import band_pass, least_snr
+
+        if self.min_snr is not None:
+            return self.min_snr
+        moments = band_pass(shape, self._check(shape), torch.device("cpu")).moments
+        return least_snr(self.false_spots, math.prod(shape), moments)
 
     def locate_frames(self, frames: npt.NDArray[Any], device: str = "auto") -> pd.DataFrame:
         """Find the spots of some frames, ``(T, Y, X)`` or ``(T, Z, Y, X)``, without NaN.
@@ -166,8 +173,7 @@ class GaussianDetector(Parameters):
         shape = frames.shape[1:]
         search = Search(
             self._check(shape),
-            min_snr=self.min_snr,
-            false_spots=self.false_spots,
+            least=self.threshold(shape),
             read_variance=self.read_noise**2 if self.counts_photons else None,
             fit=self.fit,
             fit_sigma=self.fit_sigma,

@@ -14,7 +14,7 @@ from perrin.io import Movie, as_movie
 from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._trackpy import TrackpyDetector
 
-__all__ = ["Detector", "localize", "localize_frame", "resolve_detector"]
+__all__ = ["Detector", "check_finite", "localize", "localize_frame", "resolve_detector"]
 
 Detector = Annotated[
     TrackpyDetector | GaussianDetector, Field(title="Detector", discriminator="kind")
@@ -78,7 +78,7 @@ def localize(
         for start in range(0, len(part), at_once):
             images = part[start : start + at_once]
             for number, image in enumerate(images, start=first + start):
-                _check_finite(image, number, movie.name)
+                check_finite(image, number, movie.name)
             spots = detector.locate_frames(images, device)
             spots["frame"] += first + start
             if len(spots):
@@ -94,7 +94,9 @@ def localize(
     return table
 
 
-def localize_frame(image: npt.ArrayLike, detector: Detector | None = None) -> pd.DataFrame:
+def localize_frame(
+    image: npt.ArrayLike, detector: Detector | None = None, device: str = "auto"
+) -> pd.DataFrame:
     """Find the spots of one frame, ``(Y, X)`` or ``(Z, Y, X)``: a preview of :func:`localize`.
 
     If a :class:`TrackpyDetector`'s ``minmass`` is empty it is found from this frame alone; to
@@ -114,8 +116,8 @@ def localize_frame(image: npt.ArrayLike, detector: Detector | None = None) -> pd
     array = np.asarray(image)
     if array.dtype.kind not in "buif":
         raise InputError(f"The frame holds values of type {array.dtype}; give real numbers.")
-    _check_finite(array, 0, "the image")
-    return (detector or TrackpyDetector()).locate(array)
+    check_finite(array, 0, "the image")
+    return (detector or TrackpyDetector()).locate_frames(array[None], device).drop(columns="frame")
 
 
 def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> Detector:
@@ -136,12 +138,13 @@ def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> De
     found = []
     for number in numbers:
         image = movie.frame(int(number))
-        _check_finite(image, int(number), movie.name)
+        check_finite(image, int(number), movie.name)
         found.append(detector.find_minmass(image))
     return detector.model_copy(update={"minmass": float(np.median(found))})
 
 
-def _check_finite(image: npt.NDArray[Any], number: int, name: str) -> None:
+def check_finite(image: npt.NDArray[Any], number: int, name: str) -> None:
+    """Raise :class:`InputError` if a frame has pixels that are NaN or infinite."""
     if image.dtype.kind != "f" or np.isfinite(image).all():
         return
     n_bad = int((~np.isfinite(image)).sum())

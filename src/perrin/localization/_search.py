@@ -18,7 +18,6 @@ from perrin.localization._bandpass import (
     NoiseMap,
     band_pass,
     find_maxima,
-    least_snr,
 )
 from perrin.localization._fit import Patches, fit_spots, overlapping
 from perrin.localization._radial import radial_symmetry
@@ -70,14 +69,15 @@ class Search(NamedTuple):
     ----------
     sigma
         Width of a spot per axis, pixels.
+    least
+        Least signal-to-noise ratio.
     read_variance
         Variance of the noise of reading a pixel, photons; ``None`` if the camera is not known and
         frames are counts.
     """
 
     sigma: tuple[float, ...]
-    min_snr: float | None
-    false_spots: float
+    least: float
     read_variance: float | None
     fit: str
     fit_sigma: bool
@@ -87,9 +87,7 @@ class Search(NamedTuple):
         """Find the spots of frames ``(T, *shape)``, sorted by frame."""
         shape = tuple(frames.shape[1:])
         band = band_pass(shape, self.sigma, frames.device)
-        least = self.min_snr
-        if least is None:
-            least = least_snr(self.false_spots, math.prod(shape), band.moments)
+        least = self.least
         passed, mean = band(frames)
         variance = None
         if self.read_variance is not None:
