@@ -54,6 +54,7 @@ class ResultsView(QWidget):
         self._layer: Tracks | None = None
         self._calibration = Calibration()
         self._features: list[str] = []
+        self._colored_by: tuple[str, Any] = ("", None)
         self.color_choice = QComboBox()
         self.color_choice.setToolTip("The number, or the model, that tracks are coloured by.")
         self.color_choice.setMinimumContentsLength(12)
@@ -109,10 +110,15 @@ class ResultsView(QWidget):
     def _on_activated(self, index: int) -> None:
         self.color_by(self._features[index])
 
-    def _on_colored(self, _event: Any = None) -> None:
+    def _on_colored(self, event: Any = None) -> None:
         layer = self._layer
         if layer is None:
             self.legend.show_content(None)
+            return
+        before, self._colored_by = self._colored_by, (layer.color_by, self._colormap_of(layer))
+        same = all(now is then for now, then in zip(self._colored_by, before, strict=True))
+        if same and event is not None and event.type == "color_by":
+            # Tracks were hidden or let stand out: their colours mean the same.
             return
         self._features = _colorable(layer)
         with QSignalBlocker(self.color_choice):
@@ -124,12 +130,16 @@ class ResultsView(QWidget):
                 self.color_choice.setCurrentIndex(self._features.index(layer.color_by))
         self.legend.show_content(self._legend_of(layer))
 
+    @staticmethod
+    def _colormap_of(layer: Tracks) -> Any:
+        return layer.colormaps_dict.get(layer.color_by)
+
     def _legend_of(self, layer: Tracks) -> QWidget | None:
         feature = layer.color_by
         if feature == "track_id" or feature not in layer.features:
             return None
         values = layer.features[feature].to_numpy()
-        colormap = layer.colormaps_dict.get(feature) or colormap_for(feature, values)
+        colormap = self._colormap_of(layer) or colormap_for(feature, values)
         starts = np.flatnonzero(np.diff(layer.data[:, 0], prepend=-1))
         if isinstance(colormap, CodeColormap):
             return ModelLegend(colormap, values[starts].astype(np.int64))

@@ -50,7 +50,9 @@ STATE_COLORS = ("#4AA3DF", "#EE7733", "#EE3377", "#BBAA33", "#33BB99")
 After the scheme *vibrant* of Paul Tol (2021), *Colour Schemes*, with a lighter blue.
 """
 
-_PER_FRAME = ("p_switch", "state", "diffusivity", "alpha", "weight")
+_PER_FRAME = (
+    "p_switch", "state", "diffusivity", "diffusivity_lo", "diffusivity_hi", "alpha", "weight"
+)  # fmt: skip
 # From the middle of a normal distribution to its 95 % quantile: the intervals of an analysis.
 _TO_95 = 1.645
 _FEWEST_BINS, _MOST_BINS = 9, 61
@@ -131,8 +133,12 @@ class TrackReport:
     axes
         ``("x",)``, ``("y", "x")`` or ``("z", "y", "x")``.
     over_time
-        ``p_switch``, ``state``, ``diffusivity``, ``alpha`` and ``weight`` of each localization,
-        each of shape (N,) and NaN where nothing is known; see :class:`perrin.Analysis`.
+        ``p_switch``, ``state``, ``diffusivity`` with its bounds ``diffusivity_lo`` and
+        ``diffusivity_hi``, ``alpha`` and ``weight`` of each localization, each of shape (N,) and
+        NaN where nothing is known; see :class:`perrin.Analysis`.
+    motion : array, shape (N,)
+        Kind of motion at each localization (immobile, confined, free or directed); empty where
+        none is known.
     switches
         The rows of ``Analysis.switches`` of this track.
     answer
@@ -149,6 +155,7 @@ class TrackReport:
     path: Array
     axes: tuple[str, ...]
     over_time: Mapping[str, Array]
+    motion: npt.NDArray[np.object_]
     switches: pd.DataFrame
     answer: pd.Series | None
     msd: MsdCurve | None
@@ -239,13 +246,15 @@ def inspect_track(
     noise = float("nan") if answer is None or pd.isna(answer["noise"]) else float(answer["noise"])
     noise *= calibration.length_scale() / calibration.noise_scale
     msd = _msd(track, calibration, noise)
+    over_time, motion = _over_time(analysis, particle, frame)
     return TrackReport(
         particle=particle,
         calibration=calibration,
         frame=frame,
         path=track[list(axes)].to_numpy(np.float64),
         axes=axes,
-        over_time=_over_time(analysis, particle, frame),
+        over_time=over_time,
+        motion=motion,
         switches=_switches(analysis, particle),
         answer=answer,
         msd=msd,
@@ -282,6 +291,7 @@ def numbers_of(report: TrackReport) -> dict[str, str]:
         numbers["Localization error"] = _number(report.value("noise"), calibration.noise_unit)
         numbers["Ergodic"] = _probability(report.value("p_ergodic"))
         numbers["Switches"] = _switch_times(report)
+        numbers["Motion"] = _kinds_of_motion(report)
     if report.msd is not None and np.isfinite(report.msd.alpha):
         numbers["α of its MSD"] = f"{report.msd.alpha:.2f} ± {report.msd.alpha_se:.2f}"
     if report.steps is not None:
@@ -319,6 +329,14 @@ def _switch_times(report: TrackReport) -> str:
     return f"{times.size}, at {text} {unit}" if unit == "s" else f"{times.size}, in frame {text}"
 
 
+def _kinds_of_motion(report: TrackReport) -> str:
+    kinds = pd.Series(report.motion[report.motion != ""]).value_counts(normalize=True)
+    if kinds.empty:
+        return "not known"
+    shares = [f"{kind} {share:.0%}" for kind, share in kinds.items()]
+    return str(kinds.index[0]) if len(shares) == 1 else ", ".join(shares)
+
+
 def _answer(analysis: Analysis, particle: int) -> pd.Series | None:
     rows = analysis.per_track[analysis.per_track["particle"] == particle]
     return None if rows.empty else rows.iloc[0]
@@ -333,10 +351,11 @@ def _switches(analysis: Analysis | None, particle: int) -> pd.DataFrame:
 
 def _over_time(
     analysis: Analysis | None, particle: int, frame: npt.NDArray[np.int64]
-) -> dict[str, Array]:
+) -> tuple[dict[str, Array], npt.NDArray[np.object_]]:
     columns = {name: np.full(frame.size, np.nan) for name in _PER_FRAME}
+    motion = np.full(frame.size, "", dtype=object)
     if analysis is None:
-        return columns
+        return columns, motion
     # Sorted by particle and frame, like every table of an analysis.
     owner = analysis.per_frame["particle"].to_numpy(np.int64)
     start, stop = np.searchsorted(owner, (particle, particle + 1))
@@ -347,7 +366,9 @@ def _over_time(
         if name in rows:
             values = rows[name].to_numpy(np.float64, na_value=np.nan)
             columns[name][known] = values[place[known]]
-    return columns
+    if "motion" in rows:
+        motion[known] = rows["motion"].fillna("").to_numpy(dtype=object)[place[known]]
+    return columns, motion
 
 
 def _msd(track: pd.DataFrame, calibration: Calibration, noise: float) -> MsdCurve | None:

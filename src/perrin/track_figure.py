@@ -146,15 +146,25 @@ def _draw_over_time(axes: Axes, report: TrackReport, name: str) -> None:
     if name == "p_switch":
         axes.set_ylim(0, 1.05)
     if name == "diffusivity":
-        axes.step(report.time, values, where="post", color=_FIT, linewidth=1.4)
+        axes.plot(report.time, values, color=_FIT, linewidth=1.4)
+        low, high = (report.over_time[f"diffusivity_{end}"] for end in ("lo", "hi"))
         if (values[np.isfinite(values)] > 0).all():
             axes.set_yscale("log")
+            # Bounds may lie decades away where a switch is near; the numbers are to be read.
+            axes.set_ylim(*_around(values))
+        axes.fill_between(report.time, low, high, color=_FIT, alpha=0.15, lw=0)
     elif name == "weight":
         axes.bar(report.time, values, width=calibration.time_scale, color="0.6")
         axes.axhline(1, color="0.3", linewidth=0.6)
     else:
         axes.plot(report.time, values, color=_DATA, linewidth=1)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    """Limits of a logarithmic axis that leave a margin of half a decade around positive values."""
+    margin = 10**0.5
+    return float(np.nanmin(values)) / margin, float(np.nanmax(values)) * margin
 
 
 def _draw_models(axes: Axes, report: TrackReport) -> None:

@@ -101,6 +101,7 @@ def test_states_switches_and_answers_are_those_of_the_analysis(
     rows = analysis.per_frame[analysis.per_frame["particle"] == 3]
     for name, values in report.over_time.items():
         np.testing.assert_array_equal(values, rows[name].to_numpy(float))
+    assert report.motion.tolist() == rows["motion"].tolist()
     found = analysis.switches[analysis.switches["particle"] == 3]
     np.testing.assert_allclose(report.switch_times[:, 0], found["frame"] * 0.05)
     assert len(report.switch_times)
@@ -119,6 +120,20 @@ def test_states_switches_and_answers_are_those_of_the_analysis(
     # In a window of its own the noise has the unit of the MSD.
     assert report.msd is not None
     assert report.msd.floor == pytest.approx(4 * (answer["noise"] / 1000) ** 2)
+
+
+def test_kinds_of_motion_are_given_with_their_shares(
+    tracks: pd.DataFrame, analysis: Analysis
+) -> None:
+    rows = analysis.per_frame["particle"] == 5
+    kinds = np.where(analysis.per_frame["frame"] < 20, "confined", "free")
+    per_frame = analysis.per_frame.assign(motion=kinds)
+    assert rows.sum() == 80
+    report = inspect_track(tracks, 5, replace(analysis, per_frame=per_frame))
+    assert numbers_of(report)["Motion"] == "free 75%, confined 25%"
+    per_frame = analysis.per_frame.assign(motion="directed")
+    report = inspect_track(tracks, 5, replace(analysis, per_frame=per_frame))
+    assert numbers_of(report)["Motion"] == "directed"
 
 
 def test_a_short_track_says_what_is_missing(tracks: pd.DataFrame, analysis: Analysis) -> None:

@@ -119,13 +119,16 @@ class InspectorWidget(TracksView):
         return QSize(_WIDTH, _LEAST_HEIGHT)
 
     def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
-        """Share the place of Perrin's other panels: side by side all would be too small."""
-        for panel in window.findChildren(StepWidget):
-            other = panel.parent()
-            if isinstance(other, QDockWidget) and not other.isHidden() and not other.isFloating():
-                window.tabifyDockWidget(other, dock)
-                dock.raise_()
-                return
+        """Share one place with the panels of the steps: it needs the whole height."""
+        docks = [panel.parent() for panel in window.findChildren(StepWidget)]
+        others = [
+            other
+            for other in docks
+            if isinstance(other, QDockWidget) and not other.isHidden() and not other.isFloating()
+        ]
+        for other in [*others[1:], dock] if others else ():
+            window.tabifyDockWidget(others[0], other)
+        dock.raise_()
 
     def show_layer(self) -> None:
         """Show the selected track of another layer."""

@@ -80,6 +80,16 @@ class _Panel(pg.PlotItem):
         self.addItem(item)
         return item
 
+    def band(self, color: str, opacity: int) -> tuple[pg.PlotCurveItem, pg.PlotCurveItem]:
+        """Return the unseen lower and upper edge of a new band of this plot."""
+        edges = self.curve(color), self.curve(color)
+        for edge in edges:
+            edge.setPen(None)
+        brush = QColor(color)
+        brush.setAlpha(opacity)
+        self.addItem(pg.FillBetweenItem(*edges, brush=brush))
+        return edges
+
     def dots(self, color: str, size: int, **options: Any) -> pg.ScatterPlotItem:
         """Return a new, empty set of dots of this plot."""
         options = {"pen": None, "brush": pg.mkBrush(color), **options}
@@ -131,13 +141,7 @@ class _PathPanel(_Panel):
 class _MsdPanel(_Panel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, "MSD", bottom=LogAxis("bottom"), left=LogAxis("left"))
-        edges = self.curve(colors.background), self.curve(colors.background)
-        for edge in edges:
-            edge.setPen(None)
-        self._low, self._high = edges
-        band = QColor(colors.fit)
-        band.setAlpha(60)
-        self.addItem(pg.FillBetweenItem(*edges, brush=band))
+        self._low, self._high = self.band(colors.fit, 60)
         self._errors = self.curve(colors.text, connect="pairs")
         self._points = self.dots(colors.text, 4)
         self._fit = self.curve(colors.fit, 2)
@@ -273,25 +277,23 @@ class _DiffusivityPanel(_TimePanel):
 
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, left=LogAxis("left"))
-        self._whole = self.curve(colors.faint, stepMode="right")
+        self._low, self._high = self.band(colors.faint, 130)
         self._states = _Pool(self, lambda: pg.PlotCurveItem(connect="pairs"))
 
     def draw_values(self, report: TrackReport, values: Array) -> None:
-        # A diffusivity of 0, where nothing is left after the correction for noise, has no place.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithm = np.where(values > 0, np.log10(values), np.nan)
-        self._whole.setData(report.time, logarithm)
+        logarithm = _logarithm(values)
+        low, high = (_logarithm(report.over_time[f"diffusivity_{x}"]) for x in ("lo", "hi"))
+        bounded = np.isfinite(low) & np.isfinite(high)
+        self._low.setData(report.time[bounded], low[bounded])
+        self._high.setData(report.time[bounded], high[bounded])
         known = _states_of(report)
         for state, item in zip(known, self._states.take(len(known)), strict=True):
             pairs = _steps_in(report, state)
-            level = np.repeat(logarithm[pairs[::2]], 2)
-            item.setData(report.time[pairs], level, pen=pg.mkPen(state_color(state), width=2.5))
-        # One level would fill the axis with ticks a thousandth apart.
-        low, high = (
-            np.nanpercentile(logarithm, (0, 100)) if np.isfinite(logarithm).any() else (0, 0)
-        )
-        spare = max(0.6 - (high - low), 0.1) / 2
-        self.setYRange(low - spare, high + spare)
+            pen = pg.mkPen(state_color(state), width=2.5)
+            item.setData(report.time[pairs], logarithm[pairs], pen=pen)
+        if np.isfinite(logarithm).any():
+            # Bounds may lie decades away where a switch is near; the numbers are to be read.
+            self.setYRange(np.nanmin(logarithm) - 0.3, np.nanmax(logarithm) + 0.3)
 
 
 class _SwitchPanel(_TimePanel):
@@ -406,6 +408,12 @@ def _plane(report: TrackReport) -> tuple[Array, Array]:
     """Return x and y of a path; y is 0 in 1D, and z is looked along in 3D."""
     x = report.path[:, -1]
     return x, report.path[:, -2] if len(report.axes) > 1 else np.zeros_like(x)
+
+
+def _logarithm(values: Array) -> Array:
+    """Return decimal logarithms, NaN of what has none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(values), np.nan)
 
 
 def _states_of(report: TrackReport) -> list[float]:

@@ -96,8 +96,14 @@ class TableWidget(TracksView):
         return QSize(440, 330)
 
     def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
-        """Go below the canvas: a table is wide."""
+        """Go below the canvas: a table is wide. Panels at the side keep their whole height."""
+        side = Qt.DockWidgetArea.RightDockWidgetArea
+        window.setCorner(Qt.Corner.BottomRightCorner, side)
         window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        others = [x for x in window.findChildren(QDockWidget) if window.dockWidgetArea(x) == side]
+        # The table was among them for a moment, and made them as wide as itself.
+        widths = [other.sizeHint().width() for other in others]
+        window.resizeDocks(others, widths, Qt.Orientation.Horizontal)
 
     def show_layer(self) -> None:
         """List the tracks of another layer."""

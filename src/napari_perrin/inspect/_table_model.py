@@ -56,6 +56,7 @@ COLUMNS: Mapping[str, Quantity] = {
 }
 """The columns of the table in their order, with headings that leave room for numbers."""
 
+_PROBABILITIES = (*PROBABILITY_COLUMNS, "p_ergodic")
 _WHOLE = ("particle", "n_points", "first_frame", "n_switches")
 
 
@@ -226,4 +227,6 @@ class TrackTableModel(QAbstractTableModel):
             return str(value).replace("_", " ").replace(";", ", ")
         if np.isnan(value):
             return ""
+        if name in _PROBABILITIES:
+            return f"{value:.2f}"
         return f"{value:.0f}" if name in _WHOLE else f"{value:.3g}"

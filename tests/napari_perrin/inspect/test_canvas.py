@@ -11,9 +11,13 @@ from napari.layers import Tracks
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_perrin._results_view import ResultsView
 from napari_perrin._session import Session
 from napari_perrin.inspect._canvas import Canvas
 from napari_perrin.inspect._highlight import FAINT
+from perrin import Analysis
+
+from .conftest import CALIBRATION
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
@@ -151,6 +155,22 @@ def test_recolouring_keeps_what_is_selected(canvas: Canvas, bare_layer: Tracks, 
     assert [number for number, alpha in opacities(layer).items() if alpha == 1] == [20, 40]
     session.select(layer, ())
     np.testing.assert_allclose(layer.track_colors, colors, atol=1e-6)
+
+
+def test_a_selection_leaves_the_legend_alone(
+    canvas: Canvas, bare_layer: Tracks, model: Any, analysis: Analysis, qtbot: Any
+) -> None:
+    results = ResultsView()
+    qtbot.addWidget(results)
+    bare_layer.color_by = "model"
+    results.show_layer(bare_layer, analysis, CALIBRATION)
+    before = results.legend.content
+    Session.of(model).select(bare_layer, [20])
+    assert opacities(bare_layer)[10] == FAINT
+    # Made anew at every click it would cost more than all the rest.
+    assert results.legend.content is before
+    bare_layer.color_by = "alpha"
+    assert results.legend.texts()[0] == "Anomalous exponent α"
 
 
 def test_hidden_tracks_are_not_drawn(canvas: Canvas, bare_layer: Tracks, model: Any) -> None:
