@@ -170,7 +170,7 @@ def _draw_single(axes: Axes, survey: Survey) -> None:
     axes.set(
         xlabel=f"diffusivity D ({survey.calibration.diffusivity_unit})",
         ylabel="tracks",
-        title=f"Single tracks: {len(value)}, {n_zero} of them at 0",
+        title=f"{len(value)} single tracks; D is 0 in {n_zero}",
     )
 
 
