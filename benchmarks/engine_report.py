@@ -1,7 +1,9 @@
-r"""Write the tables and plots of docs/engine.md from the last run of the benchmark.
+r"""Write the tables and plots of docs/engine.md and docs/switches.md from the last benchmarks.
 
     perrin benchmark andi1 --full --engines perrin,msd,msd-plain,fbm,convtransformer \
         --tracks 10000 --out benchmarks/results/andi1 --overwrite
+    perrin benchmark andi2 --out benchmarks/results/andi2 --overwrite
+    perrin benchmark switches --out benchmarks/results/switches --overwrite
     python benchmarks/engine_report.py
 
 Each table stands between two comments, ``<!-- table: NAME -->`` and ``<!-- end -->``; what is
@@ -17,12 +19,11 @@ from pathlib import Path
 import pandas as pd
 
 from perrin.engine.benchmarks.plots import PLOTS, as_png
-from perrin.engine.benchmarks.views import VIEWS, as_markdown
+from perrin.engine.benchmarks.views import SWITCH_TITLES, VIEWS, as_markdown, with_errors
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "andi1"
-TRAINING = HERE / "results" / "training.csv"
-PAGE = HERE.parent / "docs" / "engine.md"
+RESULTS = HERE / "results"
+PAGES = [HERE.parent / "docs" / f"{name}.md" for name in ("engine", "switches")]
 IMAGES = HERE.parent / "docs" / "images"
 
 
@@ -43,7 +44,8 @@ def with_tables(page: str, tables: Mapping[str, pd.DataFrame]) -> str:
     """
 
     def fill(found: re.Match[str]) -> str:
-        source, _, view = VIEWS[found["name"]]
+        name = found["name"]
+        source, _, view = (name, "", with_errors) if name in SWITCH_TITLES else VIEWS[name]
         if source not in tables:
             return found[0]
         return f"{found['begin']}\n{as_markdown(view(tables[source]))}\n{found['end']}"
@@ -53,14 +55,14 @@ def with_tables(page: str, tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def main() -> None:
-    """Rewrite the page and its plots."""
-    tables = {path.stem: pd.read_csv(path) for path in sorted(RESULTS.glob("*.csv"))}
-    if TRAINING.exists():
-        tables["training"] = pd.read_csv(TRAINING)
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    """Rewrite the pages and their plots."""
+    tables = {path.stem: pd.read_csv(path) for path in sorted(RESULTS.glob("*/*.csv"))}
+    tables |= {path.stem: pd.read_csv(path) for path in sorted(RESULTS.glob("*.csv"))}
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
     for name in PLOTS.keys() & tables.keys():
         (IMAGES / f"engine-{name}.png").write_bytes(as_png(PLOTS[name](tables[name])))
-    print(f"{PAGE} and its plots show {', '.join(tables)}.")
+    print(f"The pages and plots show {', '.join(tables)}.")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def analyze(
     found = find_switches(
         table, chosen, exposure=calibration.exposure, device=device, progress=progress
     )
-    found.switches["method"] = found.switches.attrs["method"]
+    method = found.switches.attrs["method"]
     if chosen.switch_method != NETWORK_METHOD:
         found = _with_alpha(table, found, per_track, chosen, device, calibration.exposure)
     found = found._replace(per_frame=found.per_frame.reindex(columns=list(_PER_FRAME)))
@@ -189,6 +189,7 @@ def analyze(
     for part in (per_track, found.per_frame, found.switches):
         part["diffusivity_unit"] = calibration.diffusivity_unit
     per_track["noise_unit"] = calibration.noise_unit
+    found.switches["method"] = method
     per_track = per_track.reindex(columns=list(_PER_TRACK))
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
 

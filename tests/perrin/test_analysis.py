@@ -23,7 +23,8 @@ PER_TRACK = [
     "noise_unit",
 ]  # fmt: skip
 PER_FRAME = [
-    "particle", "frame", "p_switch", "state", "diffusivity", "alpha", "weight", "diffusivity_unit",
+    "particle", "frame", "p_switch", "state", "motion", "diffusivity", "diffusivity_lo",
+    "diffusivity_hi", "alpha", "alpha_lo", "alpha_hi", "weight", "diffusivity_unit",
 ]  # fmt: skip
 SWITCHES = [
     "particle", "frame", "frame_lo", "frame_hi", "diffusivity_before", "diffusivity_after",
@@ -157,12 +158,36 @@ def test_a_switch_is_found_with_both_sides() -> None:
     assert min(before, after) == pytest.approx(0.02 * scale, rel=0.3)
     assert max(before, after) == pytest.approx(2.0 * scale, rel=0.3)
     assert near["alpha_before"].notna().all()
-    assert (near["method"] == "penalised likelihood").all()
+    assert (near["method"] == "network").all()
+    frames = analysis.per_frame[analysis.per_frame["frame"].between(70, 110)]
+    late = frames.groupby("particle")["diffusivity"].median()
+    expected = near.set_index("particle")["diffusivity_after"]
+    np.testing.assert_allclose(late[expected.index], expected, rtol=0.5)
+    assert (frames["diffusivity_lo"] <= frames["diffusivity"]).all()
+    assert (frames["diffusivity_hi"] >= frames["diffusivity"]).all()
+
+
+def test_penalised_likelihood_says_less_in_the_same_tables() -> None:
+    tracks = simulate_switching([0.02, 2.0], switch_frames=[60], n_tracks=4, n_points=120, seed=2)
+    chosen = AnalysisParameters(switch_method="likelihood")
+    analysis = perrin.analyze(tracks, CALIBRATION, parameters=chosen)
+    assert list(analysis.per_frame.columns) == PER_FRAME
+    assert list(analysis.switches.columns) == SWITCHES
+    assert (analysis.switches["method"] == "penalised likelihood").all()
+    assert analysis.per_frame["motion"].isna().all()
     frames = analysis.per_frame.set_index(["particle", "frame"])
-    one = near.iloc[0]
+    one = analysis.switches.iloc[0]
     first = frames.loc[(one["particle"], one["frame"])]
     assert first["alpha"] == one["alpha_after"]
     assert first["diffusivity"] == one["diffusivity_after"]
+
+
+def test_frames_of_tracks_too_short_for_the_network_have_what_is_said_of_the_track() -> None:
+    analysis = perrin.analyze(simulate_tracks(n_tracks=2, n_points=12), CALIBRATION)
+    frames = analysis.per_frame
+    assert frames[["p_switch", "motion"]].isna().all(axis=None)
+    expected = analysis.per_track.set_index("particle").loc[frames["particle"], "diffusivity"]
+    np.testing.assert_array_equal(frames["diffusivity"], expected)
 
 
 def test_no_tracks_is_an_error_in_words() -> None:

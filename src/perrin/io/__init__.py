@@ -1,6 +1,7 @@
 """Movies in; tracks and results in and out."""
 
 from perrin.io._atomic import atomic_files, atomic_write
+from perrin.io._challenge import write_challenge
 from perrin.io._movie import Movie, as_movie
 from perrin.io._results import write_analysis, write_together
 from perrin.io._tables import read_table, read_tracks, with_calibration, write_table, write_tracks
@@ -16,6 +17,7 @@ __all__ = [
     "read_tracks",
     "with_calibration",
     "write_analysis",
+    "write_challenge",
     "write_table",
     "write_together",
     "write_tracks",

@@ -201,6 +201,7 @@ VIEWS: dict[str, tuple[str, str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
 SWITCH_TITLES: Mapping[str, str] = {
     "andi2": "Second AnDi challenge, single tracks (experiment 0: all tracks together)",
     "anchors": "What others reached",
+    "andi2_official": "Scores of andi-datasets on its own tracks",
     "sigma": "How large is sigma: mean absolute percentage error, 100 steps",
     "presence": "Is there a switch in the middle of 1,000 steps, by the ratio of the two sigmas",
     "time": "When is the only switch of 1,000 steps: mean absolute error in frames",

@@ -58,6 +58,8 @@ class PerStep(NamedTuple):
 class SwitchNetwork(Trunk):
     """State, diffusivity, exponent and switches at every displacement of a track."""
 
+    spread: Tensor
+
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__(architecture)
         a = self.architecture
@@ -75,6 +77,8 @@ class SwitchNetwork(Trunk):
             Convolution(a.stem_width, kernel=_KERNEL, stride=1) for _ in range(_N_CONVOLUTIONS)
         )
         self.per_step = nn.Linear(a.stem_width, 6 + len(STATES))
+        # What the calibration sets: by how much the scales of log D and alpha are too small.
+        self.register_buffer("spread", torch.ones(2))
 
     def forward(
         self,
@@ -100,7 +104,8 @@ class SwitchNetwork(Trunk):
         for convolution in self.last:
             frames = masked(frames + convolution(frames), e.masks[0])
         y = self.per_step(frames).float()
-        unit = (x.mean_square.mean(1).clamp_min(1e-30) / 2).log()[:, None, None]
-        log_diffusivity = y[..., 2:4] + functional.pad(unit, (0, 1))
-        alpha = torch.stack((1 + y[..., 4], y[..., 5]), 2)
+        unit = (x.mean_square.mean(1).clamp_min(1e-30) / 2).log()[:, None]
+        wider = self.spread.log()
+        log_diffusivity = torch.stack((y[..., 2] + unit, y[..., 3] + wider[0]), 2)
+        alpha = torch.stack((1 + y[..., 4], y[..., 5] + wider[1]), 2)
         return PerStep(y[..., 0] - _RARE, y[..., 1] - _RARE, log_diffusivity, alpha, y[..., 6:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,12 +20,14 @@ from perrin.engine.training import Trained, Training, command, laplace, learn
 from perrin.engine.weights import BUNDLED, load_switch_network, load_tensors, save_network
 from perrin.errors import Progress
 
-__all__ = ["losses", "train"]
+__all__ = ["calibrate", "losses", "train"]
 
 _WEIGHTS = {"switch": 10.0, "change": 5.0, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0}
 """Of the parts of the loss; the frames of a switch are few."""
 
 _HELD_OUT_SEED = 987_654_321
+_CALIBRATION_SEED = 123_456_789
+_CALIBRATION_POINTS = 4000
 _N_HELD_OUT = 60
 _TINY = 1e-30
 
@@ -48,9 +51,52 @@ def train(
         The weights.
     """
     trained = learn(_Switches(), parameters, folder, resume=resume, progress=progress)
+    figures = calibrate(trained.network)
     path = folder / "weights.safetensors"
-    save_network(path, trained.network, _card(parameters, trained))
+    save_network(path, trained.network, _card(parameters, trained, figures))
     return path
+
+
+def calibrate(network: SwitchNetwork, n_batches: int = 400) -> dict[str, float]:
+    """Widen or narrow the uncertainties until 90 % intervals hold the truth in 90 % of frames.
+
+    Parameters
+    ----------
+    network
+        On the CPU; its ``spread`` is set.
+    n_batches
+        Batches of fresh tracks, of each of which one frame counts; half of them measure the result.
+
+    Returns
+    -------
+    dict
+        Share of frames whose interval holds the truth, of ``diffusivity`` and of ``alpha``.
+    """
+    network.spread.fill_(1)
+    generator = torch.Generator().manual_seed(_CALIBRATION_SEED)
+    errors: dict[str, list[Tensor]] = {"diffusivity": [], "alpha": []}
+    for batch in islice(batches(_CALIBRATION_SEED, n_points=_CALIBRATION_POINTS), n_batches):
+        with torch.inference_mode():
+            said = network(batch.positions, batch.seen, exposure=batch.exposure)
+        n, n_steps = batch.alpha.shape
+        frame = torch.randint(n_steps, (n, 1), generator=generator)
+        for name, answer, truth in (
+            ("diffusivity", said.log_diffusivity, batch.diffusivity.log()),
+            ("alpha", said.alpha, batch.alpha),
+        ):
+            one = answer.gather(1, frame[..., None].expand(-1, -1, 2))[:, 0]
+            true = truth.gather(1, frame)[:, 0]
+            known = torch.isfinite(true)
+            error = (one[:, 0] - true).abs() / one[:, 1].exp()
+            errors[name].append(error[known])
+    figures = {}
+    for i, (name, parts) in enumerate(errors.items()):
+        half = len(parts) // 2
+        widened = torch.cat(parts[:half]).quantile(0.9) / math.log(10)
+        network.spread[i] = widened
+        within = torch.cat(parts[half:]) < math.log(10) * widened
+        figures[f"{name}_coverage"] = round(float(within.double().mean()), 4)
+    return figures
 
 
 class _Switches:
@@ -134,7 +180,9 @@ def _mean(values: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, values, 0.0).sum() / known.sum().clamp_min(1)
 
 
-def _card(parameters: Training, trained: Trained[SwitchNetwork]) -> dict[str, Any]:
+def _card(
+    parameters: Training, trained: Trained[SwitchNetwork], figures: dict[str, float]
+) -> dict[str, Any]:
     return {
         "name": "Perrin's network for switches",
         "answers": "switches, state, diffusivity and anomalous exponent at every displacement",
@@ -149,4 +197,5 @@ def _card(parameters: Training, trained: Trained[SwitchNetwork]) -> dict[str, An
         "steps": trained.steps,
         "command": command(parameters).replace("train", "train --engine switches", 1),
         "training": parameters.model_dump(mode="json"),
+        "held_out": figures,
     }

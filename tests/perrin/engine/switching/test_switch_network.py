@@ -14,7 +14,7 @@ from perrin.engine.engines import train
 from perrin.engine.network import Network
 from perrin.engine.switching.data import SHORTEST, SwitchBatch, batches, one_switch
 from perrin.engine.switching.network import STATES, PerStep, SwitchNetwork
-from perrin.engine.switching.train import losses
+from perrin.engine.switching.train import calibrate, losses
 from perrin.engine.training import Training
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import load_network, load_switch_network, save_network
@@ -175,3 +175,12 @@ def test_weights_of_the_other_network_are_refused(tmp_path: Path, network: Switc
 
 def test_the_bundled_weights_load() -> None:
     assert load_switch_network().architecture == Architecture()
+
+
+def test_calibrated_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    network = SwitchNetwork(SMALL).eval()
+    figures = calibrate(network, 200)
+    assert (network.spread > 0).all()
+    # Half of the batches measure; errors vary from batch to batch, not from track to track.
+    assert figures["diffusivity_coverage"] == pytest.approx(0.9, abs=0.05)
+    assert figures["alpha_coverage"] == pytest.approx(0.9, abs=0.05)

@@ -1,0 +1,96 @@
+"""Switches on tracks that andi-datasets made, scored by andi-datasets, beside our own scores.
+
+Simulates fields of view of the nine experiments of the AnDi-2 benchmark with andi-datasets, asks
+Perrin's network and the classical methods, writes the answers in the format of the challenge and
+has them scored by the challenge's own functions. The same answers scored by Perrin must give the
+same numbers:
+
+    python benchmarks/andi2_official.py --fields 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pandas as pd
+
+from _environments import HERE, OUTPUT, python_with, run_peer
+from perrin.engine.benchmarks.andi2 import challenge_truth
+from perrin.engine.benchmarks.challenge2 import Pieces, score_pieces
+from perrin.engine.benchmarks.switch_methods import BY_DISPLACEMENTS, pieces_from_cuts, pieces_of
+from perrin.engine.switching.inference import ask_frames
+from perrin.engine.switching.methods import SwitchCalls
+from perrin.simulate.phenomenological import BENCHMARK
+from phenomenological import COLUMNS, for_andi
+
+RESULTS = HERE / "results" / "andi2_official.csv"
+
+
+def write(pieces: Sequence[Pieces], path: Path) -> None:
+    """Write segments in the format of the challenge."""
+    lines = [
+        ",".join(
+            [f"{k}", *(f"{d:.10g},{a:.10g},{s},{e}" for e, a, d, s in zip(*piece, strict=True))]
+        )
+        for k, piece in enumerate(pieces)
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def simulate(python: Path, number: int, n_fields: int) -> pd.DataFrame:
+    """Tracks of one experiment, numbered through all fields, with their truth."""
+    path = OUTPUT / f"andi2_{number}_{n_fields}.npz"
+    if not path.exists():
+        given = json.dumps(for_andi(BENCHMARK[number]))
+        run_peer(python, "andi_phenomenological.py", given, str(n_fields), path)
+    table = pd.DataFrame(np.load(path)["rows"], columns=COLUMNS)
+    table["particle"] = table.groupby(["field", "track"], sort=True).ngroup()
+    return table.sort_values(["particle", "frame"], ignore_index=True).astype(
+        {"frame": int, "state": int, "field": int}
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fields", type=int, default=1, help="fields of view per experiment")
+    n_fields = parser.parse_args().fields
+    OUTPUT.mkdir(exist_ok=True)
+    python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+    threshold = SwitchCalls().threshold
+    truth: list[Pieces] = []
+    answers: dict[str, list[Pieces]] = {}
+    for number in range(len(BENCHMARK)):
+        for _, tracks in simulate(python, number, n_fields).groupby("field"):
+            truth += challenge_truth(tracks)
+            frames = ask_frames(tracks[["particle", "frame", "y", "x"]], exposure=0.0)
+            said = {
+                "network": pieces_of(frames, threshold),
+                "network, tracks of a movie pooled": pieces_of(frames, threshold, pooled=True),
+                **{name: pieces_from_cuts(tracks, cut) for name, cut in BY_DISPLACEMENTS.items()},
+                "no switch": pieces_from_cuts(tracks, lambda _: np.empty(0, np.int64)),
+            }
+            for name, pieces in said.items():
+                answers.setdefault(name, []).extend(pieces)
+        print(f"experiment {number + 1}: {len(truth)} tracks so far", flush=True)
+    write(truth, OUTPUT / "andi2_truth.txt")
+    rows = []
+    for name, pieces in answers.items():
+        write(pieces, OUTPUT / "andi2_answers.txt")
+        run_peer(
+            python, "andi_scores.py", OUTPUT / "andi2_truth.txt", OUTPUT / "andi2_answers.txt",
+            OUTPUT / "andi2_scores.json",
+        )  # fmt: skip
+        official = json.loads((OUTPUT / "andi2_scores.json").read_text(encoding="utf-8"))
+        ours = score_pieces(truth, pieces)._asdict()
+        differs = max(abs(official[key] - ours[key]) for key in ours)
+        rows.append({"method": name, "n_tracks": len(truth)} | official | {"differs": differs})
+    table = pd.DataFrame(rows).round(5)
+    table.to_csv(RESULTS, index=False)
+    print(table.to_string(index=False))
