@@ -64,7 +64,7 @@ class InspectorWidget(TracksView):
         self.next_button = _step_button(Qt.ArrowType.RightArrow, "next", NEXT_KEY)
         self.save_button = QPushButton("Save figure …")
         self.save_button.setToolTip("Save what is known of this track as a PDF, SVG or PNG.")
-        self.plots = TrackPlots(PlotColors.of_theme(self.viewer.theme))
+        self.plots = self._make_plots()
         self.flags = QLabel()
         self.flags.setWordWrap(True)
         self.numbers: dict[str, QLabel] = {}
@@ -105,8 +105,8 @@ class InspectorWidget(TracksView):
         self.previous_button.clicked.connect(lambda: self.canvas.step(-1))
         self.next_button.clicked.connect(lambda: self.canvas.step(1))
         self.save_button.clicked.connect(self.ask_and_save)
-        self.plots.time_chosen.connect(self._on_time_chosen)
         self.viewer.dims.events.point.connect(self._on_frame)
+        self.viewer.events.theme.connect(self._on_theme)
         self.begin()
         self._warm_up()
 
@@ -236,6 +236,18 @@ class InspectorWidget(TracksView):
             self.canvas.show_frame(self.layer, round(time / self.report.calibration.time_scale))
             # The line rests on whole frames.
             self._on_frame()
+
+    def _make_plots(self) -> TrackPlots:
+        plots = TrackPlots(PlotColors.of_theme(self.viewer.theme))
+        plots.time_chosen.connect(self._on_time_chosen)
+        return plots
+
+    def _on_theme(self, _event: Any = None) -> None:
+        before, self.plots = self.plots, self._make_plots()
+        if (layout := self.content.layout()) is not None:
+            layout.replaceWidget(before, self.plots)
+        before.deleteLater()
+        self._show_report()
 
     def _warm_up(self) -> None:
         """Load what the first track needs, which takes seconds, before anybody clicks."""

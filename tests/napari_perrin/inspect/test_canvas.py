@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.layers import Tracks
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_perrin._results_view import ResultsView
@@ -85,6 +86,13 @@ def test_clicks_select_the_track_under_the_mouse(
     assert set(opacities(layer).values()) == {1}
     click(place(layer, 75))
     assert record.selection == {10}
+    # Nor does the view that was closed follow what happens.
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    del inspector
+    gc.collect()
+    session.select(layer, [20])
+    viewer.dims.set_current_step(0, 3)
+    viewer.layers.remove("walkers")
 
 
 def test_clicks_select_in_3d_and_in_another_layer(

@@ -68,6 +68,11 @@ def test_a_selected_track_is_shown_with_all_that_is_known(
         )
         assert len(set(pictures[-1])) > 10
     assert np.mean(np.array(pictures[0]) != np.array(pictures[1])) > 0.01
+    # Another theme, other colours.
+    viewer.theme = "light"
+    QApplication.processEvents()
+    light = widget.plots.grab().toImage()
+    assert light.pixelColor(1, 1).lightness() > 200 > image.pixelColor(1, 1).lightness()
 
 
 def test_time_slider_and_plots_move_together(
