@@ -15,6 +15,7 @@ from napari_perrin._layers import table_of_layer
 from napari_perrin._quantities import MODEL
 from napari_perrin._results_view import ResultsView
 from napari_perrin._step_widget import StepWidget
+from napari_perrin._switch_layer import show_switches
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
 from perrin.pipeline import FINDING_STEPS, Recipe
@@ -143,6 +144,7 @@ class AnalyzeWidget(StepWidget):
             )
         add_features(layer, result.features, result.analysis.calibration)
         self.session.add_analysis(layer, result.analysis, result.recipe)
+        show_switches(self.viewer, layer, table_of_layer(layer), result.analysis)
         self.session.current = layer
         self._show_results(layer)
         self.results.color_by(MODEL)
