@@ -1,6 +1,7 @@
 """Localization on simulated movies: Perrin's detector beside trackpy.
 
     OMP_NUM_THREADS=1 python benchmarks/localize.py [--quick] [--device cpu]
+    python benchmarks/localize.py --real MOVIE --picture FILE
 
 Spots of sigma 1.3 px on a camera of gain 2 and offset 100 without read noise. Three tables:
 
@@ -29,7 +30,8 @@ import trackpy
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from perrin import Camera, GaussianDetector, localize, render_movie
+from perrin import Camera, GaussianDetector, localize, read_movie, render_movie
+from perrin.localization import suggest_detector
 from perrin.localization._spot import derivatives
 
 SIGMA, GAIN, OFFSET = 1.3, 2.0, 100.0
@@ -201,12 +203,81 @@ def speed(n_frames: int, device: str) -> pd.DataFrame:
     return table.round(2)
 
 
+def apart(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return the spots of a table that have none of the other within 2 px."""
+    alone = []
+    for frame, here in table.groupby("frame"):
+        at = other.loc[other["frame"] == frame, ["y", "x"]].to_numpy()
+        alone.append(here[cKDTree(at.reshape(-1, 2)).query(here[["y", "x"]])[0] > TOLERANCE])
+    return pd.concat(alone)
+
+
+def seen_again(table: pd.DataFrame, other: pd.DataFrame) -> tuple[float, float]:
+    """Share of spots with one of the other within 2 px in the next frame, and that by chance."""
+    hits, chance = [], []
+    rng = np.random.default_rng(0)
+    extent = other[["y", "x"]].max().to_numpy()
+    for frame, here in table[table["frame"] < other["frame"].max()].groupby("frame"):
+        tree = cKDTree(other.loc[other["frame"] == frame + 1, ["y", "x"]].to_numpy().reshape(-1, 2))
+        hits.append(tree.query(here[["y", "x"]])[0] < TOLERANCE)
+        anywhere = tree.query(rng.uniform(0, extent, (500, 2)))[0] < TOLERANCE
+        chance.append(np.full(len(here), anywhere.mean()))
+    return float(np.concatenate(hits).mean()), float(np.concatenate(chance).mean())
+
+
+def real(path: str, picture: str | None) -> pd.DataFrame:
+    """Compare what both find in a real movie; draw the frame where they differ most."""
+    import matplotlib.pyplot as plt
+
+    movie = read_movie(path)
+    suggested = suggest_detector(movie, device="cpu")
+    print(*suggested.reasons, sep="\n")
+    ours, theirs = localize(movie, suggested.detector, device="cpu"), localize(movie)
+    only = apart(ours, theirs)
+    groups = {"Perrin": ours, "trackpy": theirs, "only Perrin": only}
+    groups["only trackpy"] = apart(theirs, ours)
+    rows = []
+    for name, table in groups.items():
+        again = (
+            seen_again(table, theirs if "trackpy" in name else ours)
+            if len(table)
+            else (np.nan, np.nan)
+        )
+        rows.append((name, len(table), *again))
+    if picture is not None:
+        inner = only[only["frame"].between(2, movie.n_frames - 3)]
+        frame = int(inner["frame"].value_counts().idxmax())
+        near = np.mean([movie.frame(frame + i) for i in range(-2, 3)], axis=0)
+        figure, both = plt.subplots(1, 2, figsize=(6.4, 3.4), layout="constrained")
+        titles = (f"frame {frame}", f"mean of frames {frame - 2} to {frame + 2}")
+        for axes, image, title in zip(both, (movie.frame(frame), near), titles, strict=True):
+            axes.imshow(
+                image, cmap="gray", vmin=np.quantile(image, 0.02), vmax=np.quantile(image, 0.998)
+            )
+            for table, marker, size, color, name in (
+                (theirs, "s", 110, "tab:orange", "trackpy"), (ours, "o", 45, "tab:cyan", "Perrin"),
+            ):  # fmt: skip
+                here = table[table["frame"] == frame]
+                axes.scatter(here["x"], here["y"], s=size, marker=marker, facecolors="none",
+                             edgecolors=color, label=name)  # fmt: skip
+            axes.set_title(title, fontsize=9)
+            axes.set_axis_off()
+        both[0].legend(loc="lower left", fontsize=7)
+        figure.savefig(picture, dpi=100)
+    return pd.DataFrame(rows, columns=["spots", "number", "seen again", "by chance"]).round(3)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a quarter of the frames")
     parser.add_argument("--device", default="cpu", help="where Perrin's detector runs")
+    parser.add_argument("--real", metavar="MOVIE", help="compare on this movie, and nothing else")
+    parser.add_argument("--picture", metavar="FILE", help="where to save a picture of that")
     given = parser.parse_args()
+    if given.real is not None:
+        print(real(given.real, given.picture).to_string(index=False))
+        return
     share = 4 if given.quick else 1
     table = errors(16 // share, given.device)
     print("Error over the Cramér-Rao bound\n", table.to_string(index=False), flush=True)

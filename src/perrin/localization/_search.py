@@ -24,7 +24,7 @@ from perrin.localization._radial import radial_symmetry
 
 __all__ = ["Search", "Spots"]
 
-_REACH = 4.0  # standard deviations of a spot up to which it is taken off the band-passed image
+_REACH = 3.0  # standard deviations of a spot up to which it is taken off the band-passed image
 _BESIDE = 0.2  # of the response to a spot that was found, which a new one beside it must exceed
 _PARTED = 3.0  # standard deviations of a spot within which two spots may look like one
 _BETWEEN = 1.0  # and how near to their middle that one must be

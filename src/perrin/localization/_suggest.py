@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchRange", "SuggestedDetector", "suggest_detector", "suggest_search_range"]
 
-_FRAMES = 3
+_FRAMES = (3, 20)  # to look at, at least and at most
+_PIXELS = 2**19  # to look at, where that is more than the fewest frames
 _WIDTHS = np.geomspace(0.8, 12.0, 14)
 _STRONGEST = 20  # spots per frame by which widths are compared
 _BEST_RATIO = 1.22  # of the band-pass to the spot at which the signal-to-noise is highest
@@ -78,8 +79,8 @@ def suggest_detector(
     Parameters
     ----------
     movie
-        A :class:`perrin.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``; three frames
-        are looked at.
+        A :class:`perrin.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``; at most 20
+        frames are looked at.
     detector
         What is known before: camera, dark spots, false spots allowed. Width and least
         signal-to-noise ratio are replaced. In 3D the ratio of the widths is kept.
@@ -99,7 +100,8 @@ def suggest_detector(
     """
     movie = as_movie(movie)
     detector = detector or GaussianDetector()
-    numbers = np.unique(np.linspace(0, movie.n_frames - 1, _FRAMES).astype(int))
+    n_frames = int(np.clip(_PIXELS // math.prod(movie.shape[1:]), *_FRAMES))
+    numbers = np.unique(np.linspace(0, movie.n_frames - 1, n_frames).astype(int))
     images = [movie.frame(int(number)) for number in numbers]
     for number, image in zip(numbers, images, strict=True):
         check_finite(image, int(number), movie.name)
