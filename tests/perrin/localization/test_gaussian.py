@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy.spatial import cKDTree
 
 from perrin import (
@@ -18,6 +20,7 @@ from perrin import (
     localize,
     render_movie,
 )
+from perrin.cli._options import add_options, changes_in
 from perrin.localization import localize_frame, resolve_detector
 
 CAMERA = Camera(photons=400, background=20, gain=2, offset=100, read_noise=0)
@@ -250,3 +253,16 @@ def test_a_recipe_names_its_detector() -> None:
     assert Recipe.from_yaml(recipe.to_yaml()) == recipe
     back = recipe.with_values({"detector": {"kind": "trackpy"}})
     assert back.detector == Recipe().detector
+
+
+def test_the_command_line_names_its_detector() -> None:
+    @click.command()
+    @add_options(Recipe, "detector")
+    def command(**options: Any) -> None:
+        click.echo(Recipe().with_values(changes_in(options)).detector.model_dump_json())
+
+    chosen = CliRunner().invoke(command, ["--detector", "gaussian", "--sigma", "2"]).output
+    assert GaussianDetector.model_validate_json(chosen) == GaussianDetector(sigma=2)
+    wrong = CliRunner().invoke(command, ["--detector", "gaussian", "--diameter", "9"])
+    assert isinstance(wrong.exception, InputError)
+    assert "detector.gaussian.diameter" in str(wrong.exception)
