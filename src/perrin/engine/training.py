@@ -344,5 +344,8 @@ def command(parameters: Training) -> str:
     """Write the command that made the weights, with every option that is not the default."""
     options = parameters.model_dump(exclude_defaults=True, exclude={"architecture"})
     options |= parameters.architecture.model_dump(exclude_defaults=True)
-    said = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    said = []
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        said.append(f"--no-{option}" if value is False else f"--{option} {value}")
     return " ".join(["perrin train --out DIR", *said])

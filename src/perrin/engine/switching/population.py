@@ -142,8 +142,8 @@ def pool_segments(segments: Segments, shared: SharedStates) -> Segments:
     """Let every segment gain from those that share its state.
 
     Diffusivity and exponent of a segment become the mean of what is likely for it given both what
-    was seen of it and the distribution over particles of the states it may be in; the kind of
-    motion becomes the most probable one, weighed in the same way.
+    was seen of it and the distribution over particles of the states it may be in. Kinds of motion
+    stay as they were.
     """
     moving = np.flatnonzero(segments.state > IMMOBILE)
     seen = _seen(segments, moving)
@@ -152,12 +152,9 @@ def pool_segments(segments: Segments, shared: SharedStates) -> Segments:
     mixture: _Mixture = states.attrs["mixture"]
     share = shared.responsibility[moving, rests:]
     value = np.einsum("nk,nkd->nd", share, _expected(seen, mixture)[0])
-    motion = (share @ mixture.motion) * seen.motion
     log_d, alpha = segments.log_diffusivity.copy(), segments.alpha.copy()
-    state = segments.state.copy()
     log_d[moving], alpha[moving] = value[:, 0], value[:, 1].clip(0, 2)
-    state[moving] = 1 + motion[:, 1:].argmax(1)
-    return segments._replace(log_diffusivity=log_d, alpha=alpha, state=state)
+    return segments._replace(log_diffusivity=log_d, alpha=alpha)
 
 
 def _interval(spread: Array) -> Array:
