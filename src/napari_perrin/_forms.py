@@ -202,7 +202,8 @@ class _UnionForm(QWidget):
         return self._forms[index]
 
     def parameters(self) -> Parameters:
-        return self.form.parameters()
+        parameters: Parameters = self.form.parameters()
+        return parameters
 
     def set_parameters(self, parameters: Parameters) -> None:
         index = self._models.index(type(parameters))

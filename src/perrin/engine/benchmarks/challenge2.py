@@ -115,7 +115,13 @@ def _paired(ends: Ints, guessed: Ints) -> tuple[Ints, Ints]:
     common = np.minimum(high[:, None], guessed_high) - np.maximum(low[:, None], guessed_low)
     common = common.clip(0)
     union = (high - low)[:, None] + (guessed_high - guessed_low) - common
-    rows, columns = linear_sum_assignment(-common / union)
+    jaccard = common / union
+    if guessed.size == 1 < ends.size:
+        # Of a track cut nowhere by mistake, the challenge pairs the segment whose number is the
+        # place of the best one among those paired with the whole track or with nothing.
+        rows, columns = linear_sum_assignment(1 - np.pad(jaccard, ((0, 0), (0, 1))))
+        return np.flatnonzero(columns == 0), np.zeros(1, np.int64)
+    rows, columns = linear_sum_assignment(1 - jaccard)
     return rows, columns
 
 
