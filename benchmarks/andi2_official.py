@@ -63,7 +63,7 @@ if __name__ == "__main__":
     n_fields = parser.parse_args().fields
     OUTPUT.mkdir(exist_ok=True)
     python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
-    threshold = SwitchCalls().threshold
+    threshold = SwitchCalls().switch_threshold
     truth: list[Pieces] = []
     answers: dict[str, list[Pieces]] = {}
     for number in range(len(BENCHMARK)):

@@ -80,7 +80,7 @@ def andi2(
     """
     rng = np.random.default_rng(seed)
     n_fields = max(1, round(n_tracks / _TRACKS_OF_A_FIELD / len(BENCHMARK)))
-    threshold = SwitchCalls().threshold
+    threshold = SwitchCalls().switch_threshold
     found: dict[str, list[list[list[Pieces]]]] = {}
     truth: list[list[list[Pieces]]] = []
     total, done = len(BENCHMARK) * n_fields, 0

@@ -21,6 +21,7 @@ from perrin.engine.benchmarks.switch_limits import (
 from perrin.engine.benchmarks.switch_methods import cut_by_pelt
 from perrin.engine.engines import predict
 from perrin.engine.switching.data import one_switch
+from perrin.engine.switching.decode import WIDTHS
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import SwitchCalls
 from perrin.engine.switching.segments import segments_of
@@ -184,7 +185,7 @@ def _time(setting: _Setting) -> pd.DataFrame:
         steps = _walk(sigma, setting.rng)
         frames = _ask(setting, steps)
         answers = {
-            "network": _median_frame(frames),
+            "network": _likeliest_frame(frames),
             "maximum likelihood of one change of variance": np.array([_best_cut(s) for s in steps]),
             "told all parameters": frame_given_parameters(steps, ratio),
         }
@@ -344,15 +345,20 @@ def _noisy(steps: torch.Tensor, noise: float, setting: _Setting) -> pd.DataFrame
 
 def _count(frames: Frames, threshold: float | None = None) -> Ints:
     """Count the switches that are reported in each track."""
-    chosen = SwitchCalls().threshold if threshold is None else threshold
+    chosen = SwitchCalls().switch_threshold if threshold is None else threshold
     segments = segments_of(frames, chosen, _SHORTEST)
     return np.bincount(segments.track, minlength=len(frames.bounds) - 1) - 1
 
 
-def _median_frame(frames: Frames) -> Array:
-    """Frame of the switch if there is exactly one."""
-    p = frames.p_switch.reshape(len(frames.bounds) - 1, -1).cumsum(1)
-    return np.asarray((p < p[:, -1:] / 2).sum(1), np.float64)
+def _likeliest_frame(frames: Frames) -> Array:
+    """Frame of the switch if there is exactly one: the median in the window that holds most."""
+    p = frames.p_switch.reshape(len(frames.bounds) - 1, -1)
+    reach = WIDTHS[-1]
+    padded = np.pad(p, ((0, 0), (reach, reach)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
+    best = windows.sum(2).argmax(1)
+    inside = windows[np.arange(len(p)), best].cumsum(1)
+    return np.asarray(best - reach + (inside < inside[:, -1:] / 2).sum(1), np.float64)
 
 
 def _best_cut(steps: Array) -> int:

@@ -33,7 +33,7 @@ def by_network(
     frames = ask_frames(
         tracks, exposure=exposure, device=device, weights=weights, progress=progress
     )
-    segments = segments_of(frames, parameters.threshold, parameters.min_segment)
+    segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
     found = Switches(_per_frame(frames, segments), _switches(frames, segments))
     for table in found:
         table.attrs["method"] = NETWORK_METHOD

@@ -31,7 +31,7 @@ class SwitchCalls(SwitchDetection):
         "What finds switches: Perrin's network, or penalised likelihood.",
         label="Switches by",
     )
-    threshold: float = parameter(
+    switch_threshold: float = parameter(
         0.5,
         "Least probability at which the network's switches are reported; higher means fewer false "
         "switches and more missed ones.",
