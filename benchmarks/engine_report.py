@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from perrin.engine.benchmarks.plots import PLOTS, as_png
-from perrin.engine.benchmarks.views import SWITCH_TITLES, VIEWS, as_markdown, with_errors
+from perrin.engine.benchmarks.views import SWITCH_TITLES, VIEWS, as_markdown, switch_view
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -45,7 +45,7 @@ def with_tables(page: str, tables: Mapping[str, pd.DataFrame]) -> str:
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
-        source, _, view = (name, "", with_errors) if name in SWITCH_TITLES else VIEWS[name]
+        source, _, view = (name, "", switch_view(name)) if name in SWITCH_TITLES else VIEWS[name]
         if source not in tables:
             return found[0]
         return f"{found['begin']}\n{as_markdown(view(tables[source]))}\n{found['end']}"

@@ -25,7 +25,8 @@ __all__ = [
 SWITCH_TABLES = {
     "andi2": ("andi2", "anchors"),
     "switches": (
-        "sigma", "presence", "time", "count", "one_switch", "false_alarms", "gradual", "trade_off",
+        "sigma", "presence", "time", "count", "one_switch", "false_switches", "gradual",
+        "trade_off",
     ),
 }  # fmt: skip
 """Tables of each of the benchmarks of switches."""

@@ -87,7 +87,7 @@ def switches(
         ``sigma``, ``presence``, ``time``, ``count``: van Velzen's four questions (2020, section 3)
         for ratios of the two standard deviations of 10 to 1.5, the network beside penalised
         likelihood and beside the best possible estimator, which is told all parameters;
-        ``one_switch``: task 3 of the first AnDi challenge; ``false_alarms``: share of tracks
+        ``one_switch``: task 3 of the first AnDi challenge; ``false_switches``: share of tracks
         without a switch that are given one; ``gradual``: the same for scaled Brownian motion;
         ``trade_off``: false alarms and switches found against the threshold.
 
@@ -267,7 +267,7 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _false_alarms(setting: _Setting) -> pd.DataFrame:
+def _false_switches(setting: _Setting) -> pd.DataFrame:
     """Fractional Brownian motion with noise in 2D: how many tracks are given a switch."""
     rows = []
     generator = torch.Generator().manual_seed(int(setting.rng.integers(2**31)))
@@ -327,7 +327,7 @@ _PARTS: dict[str, Callable[[_Setting], pd.DataFrame]] = {
     "time": _time,
     "count": _counts,
     "one_switch": _one_switch,
-    "false_alarms": _false_alarms,
+    "false_switches": _false_switches,
     "gradual": _gradual,
     "trade_off": _trade_off,
 }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from perrin.engine.benchmarks.published import RANDI_BY_LENGTH
 
-__all__ = ["SWITCH_TITLES", "VIEWS", "as_markdown", "as_text", "with_errors"]
+__all__ = ["SWITCH_TITLES", "VIEWS", "as_markdown", "as_text", "switch_view"]
 
 _DIMS = (1, 2, 3)
 _NONE = "–"
@@ -198,6 +198,23 @@ VIEWS: dict[str, tuple[str, str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
 """By name: which table it shows, its title, and the view."""
 
 
+def with_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Show numbers with their standard errors, which the columns ``..._se`` hold."""
+    names = [str(name) for name in table if not str(name).endswith("_se")]
+    return pd.DataFrame(
+        {name: _with_error(table, name) if f"{name}_se" in table else table[name] for name in names}
+    )
+
+
+def false_switches(table: pd.DataFrame) -> pd.DataFrame:
+    """Show how many tracks without a switch are given one, noises side by side."""
+    some = table.assign(
+        share=_percent(table, "flagged"), noise="noise " + table["noise"].astype(str)
+    )
+    shown = _unfold(some, ("n_points", "alpha", "n_tracks"), "noise", {"share": ""})
+    return shown.rename(columns={"n_points": "points", "n_tracks": "tracks"})
+
+
 SWITCH_TITLES: Mapping[str, str] = {
     "andi2": "Second AnDi challenge, single tracks (experiment 0: all tracks together)",
     "anchors": "What others reached",
@@ -207,25 +224,24 @@ SWITCH_TITLES: Mapping[str, str] = {
     "time": "When is the only switch of 1,000 steps: mean absolute error in frames",
     "count": "How many switches are there in 1,000 steps: mean absolute error of the count",
     "one_switch": "First AnDi challenge, task 3: one switch of model or exponent in 200 points",
-    "false_alarms": "Tracks of fractional Brownian motion in 2D that are given a switch",
+    "false_switches": "Tracks of fractional Brownian motion in 2D that are given a switch",
     "gradual": "Tracks of scaled Brownian motion in 2D, 200 points, that are cut",
     "trade_off": "False alarms and switches found against the threshold",
 }
 """What the tables of the benchmarks of switches are called."""
 
 
-def with_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Show numbers with their standard errors, which the columns ``..._se`` hold."""
-    names = [str(name) for name in table if not str(name).endswith("_se")]
-    return pd.DataFrame(
-        {name: _with_error(table, name) if f"{name}_se" in table else table[name] for name in names}
-    )
+def switch_view(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Return how a table named in :data:`SWITCH_TITLES` is shown."""
+    return false_switches if name == "false_switches" else with_errors
 
 
 def as_text(tables: Mapping[str, pd.DataFrame]) -> str:
     """Write every view of the tables for a terminal."""
     views = [(source, title, view) for source, title, view in VIEWS.values() if source in tables]
-    views += [(name, title, with_errors) for name, title in SWITCH_TITLES.items() if name in tables]
+    views += [
+        (name, title, switch_view(name)) for name, title in SWITCH_TITLES.items() if name in tables
+    ]
     return "\n\n".join(
         f"{title}\n{view(tables[source]).to_string(index=False, na_rep=_NONE)}"
         for source, title, view in views
