@@ -8,13 +8,22 @@ from magicgui.widgets import ComboBox
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_perrin._fields import ignore_wheel, limits, make_field, without_none
 from perrin.errors import InputError
 from perrin.parameters import Parameters
 
-__all__ = ["ParameterForm", "RowLabel", "Section", "form_layout"]
+__all__ = ["ParameterForm", "RowLabel", "Section", "fill_with_page", "form_layout"]
 
 P = TypeVar("P", bound=Parameters)
 
@@ -259,3 +268,14 @@ def _tooltip(info: FieldInfo) -> str:
     unit = _extra(info).get("unit")
     text = info.description or ""
     return f"{text} Unit: {unit}." if unit else text
+
+
+def fill_with_page(widget: QWidget, page: QWidget, scroll: QScrollArea) -> None:
+    """Let a page fill a widget, scrolled from top to bottom where there is too little room."""
+    scroll.setWidget(page)
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    outer = QVBoxLayout(widget)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(scroll)

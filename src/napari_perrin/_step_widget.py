@@ -10,7 +10,6 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_perrin._forms import fill_with_page
 from napari_perrin._jobs import Job
 from napari_perrin._layer_choice import LayerChoice
 from napari_perrin._session import Session
@@ -107,14 +107,7 @@ class StepWidget(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.outputs)
         layout.addStretch(1)
-        scroll = _Page()
-        scroll.setWidget(page)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        fill_with_page(self, page, _Page())
 
         self.run_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.cancel)

@@ -14,11 +14,15 @@ __all__ = [
     "MODEL_COLORS",
     "MODEL_DESCRIPTIONS",
     "PROBABILITY_COLUMNS",
+    "STATES",
     "UNKNOWN_COLOR",
 ]
 
 MODELS: tuple[str, ...] = ("ATTM", "CTRW", "FBM", "LW", "SBM")
 """Names of the models, in the order of the columns ``p_attm`` … ``p_sbm``."""
+
+STATES: tuple[str, ...] = ("immobile", "confined", "free", "directed")
+"""What a particle does between two switches, by its code in the second AnDi challenge."""
 
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name.lower()}" for name in MODELS)
 """The columns that hold the models' probabilities, in the same order."""

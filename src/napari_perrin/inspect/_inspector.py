@@ -12,7 +12,6 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QDockWidget,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_perrin._forms import RowLabel, form_layout
+from napari_perrin._forms import RowLabel, fill_with_page, form_layout
 from napari_perrin._jobs import Job
 from napari_perrin._step_widget import StepWidget
 from napari_perrin.inspect._canvas import NEXT_KEY, PREVIOUS_KEY
@@ -93,14 +92,7 @@ class InspectorWidget(TracksView):
         layout.addWidget(self.message)
         layout.addWidget(self.content)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(page)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        fill_with_page(self, page, QScrollArea())
 
         self.previous_button.clicked.connect(lambda: self.canvas.step(-1))
         self.next_button.clicked.connect(lambda: self.canvas.step(1))

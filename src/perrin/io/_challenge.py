@@ -9,13 +9,13 @@ import numpy as np
 
 from perrin.errors import InputError
 from perrin.io._atomic import atomic_write
+from perrin.models import STATES
 
 if TYPE_CHECKING:
     from perrin.analysis import Analysis
 
 __all__ = ["write_challenge"]
 
-_STATES = ("immobile", "confined", "free", "directed")
 _UNIT = "px²/frame"
 
 
@@ -70,7 +70,7 @@ def write_challenge(analysis: Analysis, path: Path, *, overwrite: bool = False) 
             words += [
                 f"{part['diffusivity'].median():.6g}",
                 f"{np.nan_to_num(part['alpha'].median()):.4g}",
-                f"{_STATES.index(part['motion'].iloc[0])}",
+                f"{STATES.index(part['motion'].iloc[0])}",
                 f"{end - frame[0]}",
             ]
         lines.append(",".join(words))

@@ -11,9 +11,9 @@ import pandas as pd
 
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls
-from perrin.engine.switching.network import STATES
 from perrin.engine.switching.segments import HALF_WIDTH, Segments, segments_of
 from perrin.errors import Progress
+from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.statistics import Switches
 

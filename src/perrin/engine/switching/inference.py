@@ -16,10 +16,11 @@ from perrin.engine.batching import batch_limit, pack, work_through
 from perrin.engine.data import LONGEST
 from perrin.engine.looks import Looks, Tracks, lay_out, ranges
 from perrin.engine.switching.data import SHORTEST
-from perrin.engine.switching.network import STATES, SwitchNetwork
+from perrin.engine.switching.network import SwitchNetwork
 from perrin.engine.verdict import strides
 from perrin.engine.weights import load_switch_network
 from perrin.errors import Progress
+from perrin.models import STATES
 from perrin.tracks import validate_tracks
 
 __all__ = ["Frames", "ask_frames"]
@@ -50,7 +51,7 @@ class Frames(NamedTuple):
     alpha, alpha_scale
         The same for the anomalous exponent.
     p_state
-        Probabilities of :data:`~.network.STATES`, shape ``(n, 4)``.
+        Probabilities of :data:`perrin.models.STATES`, shape ``(n, 4)``.
     """
 
     particle: Ints

@@ -75,7 +75,7 @@ def find_switches(
         - ``p_switch``: probability that a new state begins here, after the localization before;
         - ``state``: 0 for the slowest level of this track, 1 for the next, ...; segments whose
           diffusivities cannot be told apart share a level;
-        - ``motion``: what the segment does, out of :data:`~.network.STATES`;
+        - ``motion``: what the segment does, out of :data:`perrin.models.STATES`;
         - ``diffusivity`` (px²/frame^alpha): generalised diffusivity D of the current state,
           ``<x²> = 2 D t^alpha`` along each axis, with ``diffusivity_lo``, ``diffusivity_hi``
           (5 % and 95 %); 0 where immobile;

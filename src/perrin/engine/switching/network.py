@@ -15,11 +15,9 @@ from torch.nn import functional
 
 from perrin.engine.features import features
 from perrin.engine.trunk import Architecture, Convolution, Trunk, masked
+from perrin.models import STATES
 
-__all__ = ["STATES", "PerStep", "SwitchNetwork"]
-
-STATES = ("immobile", "confined", "free", "directed")
-"""States by their code, that of the second AnDi challenge."""
+__all__ = ["PerStep", "SwitchNetwork"]
 
 _KERNEL = 3
 _N_CONVOLUTIONS = 3  # at full resolution, after the levels are joined
@@ -45,7 +43,7 @@ class PerStep(NamedTuple):
         Anomalous exponent of the current state, and the logarithm of the scale of its
         uncertainty; shape ``(n_tracks, time, 2)``.
     state
-        Logits of :data:`STATES`, shape ``(n_tracks, time, 4)``.
+        Logits of :data:`perrin.models.STATES`, shape ``(n_tracks, time, 4)``.
     """
 
     switch: Tensor

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from perrin.engine.switching.network import STATES
 from perrin.engine.switching.segments import Segments
 from perrin.errors import InputError
+from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 
 __all__ = ["SharedStates", "pool_segments", "shared_states"]

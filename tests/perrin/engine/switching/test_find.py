@@ -11,12 +11,13 @@ import torch
 
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls, find_switches
-from perrin.engine.switching.network import STATES, SwitchNetwork
+from perrin.engine.switching.network import SwitchNetwork
 from perrin.engine.switching.population import pool_segments, shared_states
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import save_network
 from perrin.errors import Cancelled, InputError
+from perrin.models import STATES
 from perrin.simulate.switching import simulate_switching
 from perrin.statistics import SWITCH_METHOD
 

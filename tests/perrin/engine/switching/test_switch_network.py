@@ -13,12 +13,13 @@ from perrin.engine.data import LONGEST
 from perrin.engine.engines import train
 from perrin.engine.network import Network
 from perrin.engine.switching.data import SHORTEST, SwitchBatch, batches, one_switch
-from perrin.engine.switching.network import STATES, PerStep, SwitchNetwork
+from perrin.engine.switching.network import PerStep, SwitchNetwork
 from perrin.engine.switching.train import calibrate, losses
 from perrin.engine.training import Training
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import load_network, load_switch_network, save_network
 from perrin.errors import InputError
+from perrin.models import STATES
 
 SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2, hidden=16)
 
