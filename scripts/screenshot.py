@@ -14,6 +14,8 @@ import napari
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_perrin._session import Session
+
 SAMPLE = "five_models"
 SIZE = (1600, 1000)
 TIMEOUT_MS = 300_000
@@ -58,7 +60,7 @@ def main() -> None:
         part.parent().button.setChecked(False)
     analyze = viewer.window.add_plugin_dock_widget("napari-perrin", "Analyze tracks")[1]
     run(analyze)
-    tracks = viewer.layers[-1]
+    tracks = Session.of(viewer).current
     tracks.tail_width = 3
     viewer.dims.set_current_step(0, movie.data.shape[0] - 1)
     settle()

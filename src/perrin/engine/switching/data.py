@@ -24,6 +24,7 @@ from perrin.models import MODELS
 from perrin.simulate.models import attm_periods, ctrw, fbm, isotropic_steps, simulate_displacements
 from perrin.simulate.phenomenological import (
     DIRECTED,
+    DIRECTED_FROM,
     FREE,
     IMMOBILE,
     Confinement,
@@ -37,7 +38,13 @@ from perrin.simulate.phenomenological import (
     simulate_fields,
 )
 from perrin.simulate.phenomenological._filter import filter_rows
-from perrin.simulate.protocols import draw_cells, normalised, observe, spread_exponents
+from perrin.simulate.protocols import (
+    NOISE_LEVELS,
+    draw_cells,
+    normalised,
+    observe,
+    spread_exponents,
+)
 
 __all__ = ["SHORTEST", "SwitchBatch", "batches", "one_switch"]
 
@@ -48,13 +55,10 @@ _SHARES = (0.5, 0.3, 0.2)  # of the batches: fields, pieces, theory
 _GAPPED = 0.1  # of the batches
 _BLURRED = 0.4  # of the batches of pieces
 _SUBFRAMES = 4
-_N_FRAMES = 200  # of a field's movie
 _PROJECTED = 0.1  # of the batches of fields, shown in one dimension
 _POOL = 2048
 _VIEWS = 8
-_PIECES = 64  # tracks that are cut together
-_DIRECTED_FROM = 1.9
-_AS_IN_CHALLENGE = 0.12
+_CHALLENGE = Experiment()
 _LEAST = 1e-12
 
 
@@ -115,7 +119,11 @@ def batches(
         source, length, gapped, projected, blurred = torch.rand(5, generator=coin).tolist()
         dim = 1 + int(torch.randint(3, (), generator=coin))
         if source < _SHARES[0]:
-            points = _N_FRAMES if length < 0.3 else _log_uniform((length - 0.3) / 0.7, _N_FRAMES)
+            points = (
+                _CHALLENGE.n_frames
+                if length < 0.3
+                else _log_uniform((length - 0.3) / 0.7, _CHALLENGE.n_frames)
+            )
             batch = fields.draw(max(16, n_points // points), points)
             if projected < _PROJECTED:
                 batch = batch._replace(positions=batch.positions[:, :1])
@@ -165,7 +173,7 @@ def one_switch(
     at = torch.randint(1, n_points, (n_tracks,), generator=generator)
     second = torch.arange(n_points - 1) >= at[:, None]
     joined = torch.where(second[:, None], steps[:, 1], steps[:, 0])
-    levels = torch.tensor((0.1, 0.5, 1.0))
+    levels = torch.tensor(NOISE_LEVELS)
     noise = levels[torch.randint(3, (n_tracks, dim), generator=generator)]
     factor = torch.randn(n_tracks, dim, 1, generator=generator)
     positions = observe(joined, noise, generator) * factor
@@ -247,7 +255,7 @@ def _experiment(rng: np.random.Generator) -> Experiment:
         )
 
     def exponent() -> float:
-        ranges = ((1.0, 1.0), (0.05, 1.99), (0.5, 1.5), (_DIRECTED_FROM, 1.99))
+        ranges = ((1.0, 1.0), (0.05, 1.99), (0.5, 1.5), (DIRECTED_FROM, 1.99))
         low, high = ranges[rng.choice(4, p=(0.3, 0.3, 0.3, 0.1))]
         return float(rng.uniform(low, high))
 
@@ -287,7 +295,7 @@ def _experiment(rng: np.random.Generator) -> Experiment:
             )
         case _:
             radius = log_uniform(1, 10)
-            most = 0.3 * 230.4**2 / (math.pi * radius**2)
+            most = 0.3 * _CHALLENGE.box**2 / (math.pi * radius**2)
             motion = Confinement(
                 free=first,
                 confined=second,
@@ -296,7 +304,7 @@ def _experiment(rng: np.random.Generator) -> Experiment:
                 transmittance=log_uniform(0.02, 0.5),
             )
     n_particles = log_uniform(50, 600) if isinstance(motion, Dimerization) else 100
-    noise = _AS_IN_CHALLENGE if rng.random() < 0.6 else log_uniform(0.01, 1)
+    noise = _CHALLENGE.noise if rng.random() < 0.6 else log_uniform(0.01, 1)
     return Experiment(motion=motion, n_particles=int(n_particles), noise=noise)
 
 
@@ -365,7 +373,7 @@ class _Pieces:
         switch = torch.zeros(n, n_steps)
         begins = (d_of[:, 1:] != d_of[:, :-1]) | (alpha_of[:, 1:] != alpha_of[:, :-1])
         switch[:, 1:] = begins.float()
-        code = torch.where(alpha_of >= _DIRECTED_FROM, float(DIRECTED), float(FREE))
+        code = torch.where(alpha_of >= DIRECTED_FROM, float(DIRECTED), float(FREE))
         rests = d_of == 0
         return SwitchBatch(
             positions,

@@ -41,6 +41,7 @@ from perrin.simulate.phenomenological._fields import (
 from perrin.simulate.phenomenological._motions import (
     CONFINED,
     DIRECTED,
+    DIRECTED_FROM,
     FREE,
     IMMOBILE,
     Confinement,
@@ -58,6 +59,7 @@ __all__ = [
     "BENCHMARK",
     "CONFINED",
     "DIRECTED",
+    "DIRECTED_FROM",
     "FREE",
     "IMMOBILE",
     "Confinement",

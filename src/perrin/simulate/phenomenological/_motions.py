@@ -17,6 +17,7 @@ from perrin.simulate.switching import checked_transition
 __all__ = [
     "CONFINED",
     "DIRECTED",
+    "DIRECTED_FROM",
     "FREE",
     "IMMOBILE",
     "Confinement",
@@ -37,7 +38,9 @@ Labels = npt.NDArray[np.int8]
 IMMOBILE, CONFINED, FREE, DIRECTED = 0, 1, 2, 3
 """Codes of the states, those of the challenge."""
 
-_DIRECTED_FROM = 1.9
+DIRECTED_FROM = 1.9
+"""Exponent from which motion counts as directed, in the challenge."""
+
 _ALPHA_BOUNDS = (0.0, 1.999)
 _DIFFUSIVITY_BOUNDS = (1e-12, 1e6)
 _ATTEMPTS = 1000
@@ -237,7 +240,7 @@ def simulate_paths(
                 start, box, rng, positions, number,
             )  # fmt: skip
     alphas = alpha[leader, number]
-    state = np.where(alphas >= _DIRECTED_FROM, DIRECTED, FREE).astype(np.int8)
+    state = np.where(alphas >= DIRECTED_FROM, DIRECTED, FREE).astype(np.int8)
     if isinstance(motion, ImmobileTraps):
         state[number == 0] = IMMOBILE
     elif isinstance(motion, Confinement):
