@@ -28,14 +28,20 @@ __all__ = ["read_movie"]
 
 _MANY_CHANNELS = 8  # no microscope records so many colours; a stack saved in haste has them
 _TIME_LIKE = "TIQ"  # I and Q are what TIFF readers call a sequence without a name
-_DAMAGE = re.compile(r"invalid (page )?offset|invalid value offset|corrupted", re.IGNORECASE)
+_DAMAGE = re.compile(
+    r"invalid (page )?offset|invalid value offset|corrupted|expected \d+ segments", re.IGNORECASE
+)
+# What tifffile runs into where bytes are missing or changed; tests try both everywhere.
 _BROKEN = (
     tifffile.TiffFileError,
+    ArithmeticError,
+    AssertionError,
+    LookupError,
+    MemoryError,
     OSError,
-    ValueError,
-    IndexError,
-    KeyError,
+    RuntimeError,
     TypeError,
+    ValueError,
     struct.error,
     zlib.error,
 )
@@ -311,7 +317,14 @@ class _Pages:
         pages = self._pages[keys[:n_leading]]
         rest = keys[n_leading:]
         wanted = np.atleast_1d(pages).ravel()
-        planes = np.empty((wanted.size, *self._page_shape), self.dtype)
+        try:
+            planes = np.empty((wanted.size, *self._page_shape), self.dtype)
+        except MemoryError as error:
+            size = " × ".join(map(str, self._page_shape))
+            raise InputError(
+                f"{wanted.size} images of {self._name} ({size} pixels each) do not fit in the "
+                "memory. Read fewer at a time; if they should be smaller, the file is damaged."
+            ) from error
         for plane, page in zip(planes, wanted, strict=True):
             plane[...] = self._read(int(page))
         planes = planes.reshape(*np.shape(pages), *self._page_shape)
@@ -322,9 +335,11 @@ class _Pages:
 
     def _read(self, page: int) -> npt.NDArray[Any]:
         try:
-            with self._lock:
-                return np.asarray(self._tiff.asarray(key=page, series=0))
-        except (tifffile.TiffFileError, *_BROKEN) as error:
+            with self._lock, _log_of_tifffile() as log:
+                plane = np.asarray(self._tiff.asarray(key=page, series=0))
+            if damage := [line for line in log if _DAMAGE.search(line)]:
+                raise tifffile.TiffFileError(damage[0])
+        except _BROKEN as error:
             if "imagecodecs" in str(error):
                 raise InputError(
                     f"{self._name} is compressed in a way that needs one more package: install it "
@@ -334,6 +349,7 @@ class _Pages:
                 f"Image {page} of {self._name} cannot be read ({error}); the file is damaged. Copy "
                 "or export it again from the original."
             ) from error
+        return plane
 
 
 @contextmanager
