@@ -12,13 +12,13 @@ from napari_perrin._calibration import CalibrationForm, find_calibration
 from napari_perrin._features import add_features, analysis_features
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import table_of_layer
-from napari_perrin._quantities import MODEL
 from napari_perrin._results_view import ResultsView
 from napari_perrin._step_widget import StepWidget
 from napari_perrin._switch_layer import show_switches
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
 from perrin.pipeline import FINDING_STEPS, Recipe
+from perrin.quantities import MODEL
 from perrin.results import save_results
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import pandas as pd
 from napari.utils.color import ColorValue
 from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
-from napari_perrin._quantities import MODEL, Quantity, quantity_of, robust_range
 from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
+from perrin.quantities import MODEL, Quantity, quantity_of, robust_range
 
 __all__ = [
     "UNKNOWN",

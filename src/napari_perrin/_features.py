@@ -11,8 +11,8 @@ from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._colors import UNKNOWN, colormap_for, model_codes
-from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.analysis import FLAGS, Analysis
+from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.tracks import Calibration
 
 __all__ = ["add_features", "analysis_features", "color_by"]

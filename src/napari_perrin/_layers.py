@@ -16,8 +16,8 @@ from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
 from napari_perrin._colors import colormap_for, model_codes, model_names
-from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.analysis import FLAGS
+from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
 __all__ = [

@@ -15,8 +15,8 @@ from napari_perrin._features import color_by
 from napari_perrin._forms import RowLabel, form_layout
 from napari_perrin._layers import ROW
 from napari_perrin._legend import Legend, ModelLegend, RangeLegend
-from napari_perrin._quantities import MODEL, PER_FRAME, PER_TRACK, quantity_of
 from perrin.analysis import FLAGS, Analysis
+from perrin.quantities import MODEL, PER_FRAME, PER_TRACK, quantity_of
 from perrin.summary import NOT_JUDGED, summarize
 from perrin.tracks import Calibration
 

@@ -20,9 +20,9 @@ from napari_perrin._layers import (
     table_of_layer,
     tracks_layer_data,
 )
-from napari_perrin._quantities import Quantity, robust_range
 from perrin.errors import InputError
 from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
+from perrin.quantities import Quantity, robust_range
 from perrin.tracks import Calibration, validate_tracks
 
 

@@ -20,11 +20,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_perrin._quantities import MODEL
 from napari_perrin.inspect._filters import ModelFilter, RangeFilter
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._table_model import COLUMNS, TrackTableModel
 from napari_perrin.inspect._view import TracksView
+from perrin.quantities import MODEL
 
 __all__ = ["TableWidget"]
 

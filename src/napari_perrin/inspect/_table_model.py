@@ -16,7 +16,6 @@ import pandas as pd
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 
-from napari_perrin._quantities import MODEL, PER_TRACK, Quantity
 from perrin.analysis import FLAGS
 from perrin.models import (
     MODEL_COLORS,
@@ -25,6 +24,7 @@ from perrin.models import (
     PROBABILITY_COLUMNS,
     UNKNOWN_COLOR,
 )
+from perrin.quantities import MODEL, PER_TRACK, Quantity
 from perrin.summary import NOT_JUDGED
 from perrin.tracks import Calibration
 
