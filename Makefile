@@ -31,7 +31,7 @@ demo: $(VENV)/.installed ## analyse a sample movie; tables and a figure in demo_
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/.installed ## run all tests (TEST_ARGS="..." for pytest)
-	sh scripts/with-display.sh $(BIN)/python -m pytest $(TEST_ARGS)
+	sh scripts/with-display.sh $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(TEST_ARGS)
 
 lint: $(VENV)/.installed-lint ## check style and types
 	$(BIN)/ruff check .
