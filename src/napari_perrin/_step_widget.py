@@ -76,6 +76,7 @@ class StepWidget(QWidget):
         self.viewer = getattr(viewer, "__wrapped__", viewer)
         self.session = Session.of(viewer)
         self.job: Job | None = None
+        self._accept: Callable[[Any], str] = self.accept
         self.layer_choice = LayerChoice(self.viewer, layer_type)
 
         about = QLabel(purpose)
@@ -141,13 +142,26 @@ class StepWidget(QWidget):
 
     def start(self) -> None:
         """Run the step with what the inputs say now."""
+        self.run(self.prepare, self.accept)
+
+    def run(
+        self, prepare: Callable[[], Callable[[Progress], Any]], accept: Callable[[Any], str]
+    ) -> None:
+        """Run work other than the step's own, in its place.
+
+        Parameters
+        ----------
+        prepare, accept
+            As :meth:`prepare` and :meth:`accept`.
+        """
         if self.is_running:
             return
         try:
-            work = self.prepare()
+            work = prepare()
         except PerrinError as error:
             self.show_failure(error)
             return
+        self._accept = accept
         self.job = Job(work)
         self.job.progressed.connect(self._on_progress)
         self.job.succeeded.connect(self._on_success)
@@ -218,7 +232,7 @@ class StepWidget(QWidget):
 
     def _on_success(self, result: Any) -> None:
         try:
-            self.say(self.accept(result))
+            self.say(self._accept(result))
             QTimer.singleShot(0, self.make_room)
         except InputError as error:
             self.show_failure(error)

@@ -32,7 +32,8 @@ def test_widgets_are_in_the_layers_menus(manifest: PluginManifest) -> None:
     assert in_menu["napari/layers/track"] == ["napari-perrin.track_particles"]
     looking = ["napari-perrin.inspect_tracks", "napari-perrin.table_of_tracks"]
     assert in_menu["napari/layers/measure"] == ["napari-perrin.analyze_tracks", *looking]
-    assert in_menu["napari/layers/classify"] == ["napari-perrin.analyze_tracks"]
+    learning = "napari-perrin.learn_from_tracks"
+    assert in_menu["napari/layers/classify"] == ["napari-perrin.analyze_tracks", learning]
 
 
 def test_there_is_an_entry_for_every_sample(manifest: PluginManifest) -> None:
@@ -64,6 +65,7 @@ def test_opening_naparis_menus_loads_no_torch() -> None:
     code = (
         "import sys, napari_perrin._track_widget, napari_perrin._analyze_widget;"
         "import napari_perrin.inspect._inspector, napari_perrin.inspect._table;"
+        "import napari_perrin.learn._learn_widget;"
         "import napari_perrin._reader, napari_perrin._writer, napari_perrin._samples;"
         "sys.exit('torch' in sys.modules)"
     )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from importlib import import_module
 
 import click
 
 import perrin
+from perrin.cli._lazy import LazyGroup
 from perrin.cli._shell import exit_code_of
 
 __all__ = ["main", "perrin_command"]
@@ -49,34 +49,15 @@ _COMMANDS = {
     "stats": ("_stats:stats_command", "Measure tracks: MSD, ergodicity, states; two conditions."),
     "samples": ("_samples:samples_command", "List the sample movies, or copy one to a file."),
     "simulate": ("_simulate:simulate_command", "Make tracks of a diffusion model, and a movie."),
+    "learn": ("_learn:learn_command", "Train networks on your own tracks, and use them."),
     "train": ("_engine:train_command", "Train the engine's network on simulated tracks."),
     "benchmark": ("_engine:benchmark_command", "Measure the engine on a published benchmark."),
 }
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command when it is called, or its help asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands, in the order in which a newcomer needs them."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(f"perrin.cli.{module}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    places=_COMMANDS,
     help=_INTRODUCTION,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

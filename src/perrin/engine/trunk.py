@@ -6,7 +6,7 @@ attention blocks relate distant times.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,8 @@ class Encoded(NamedTuple):
 
 class Trunk(nn.Module):
     """From features to tokens."""
+
+    sizes: ClassVar[type[Parameters]] = Architecture
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()

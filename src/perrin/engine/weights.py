@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import yaml
 
 from perrin.errors import InputError
 from perrin.io import atomic_write
+from perrin.parameters import Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from perrin.engine.network import Network
     from perrin.engine.switching.network import SwitchNetwork
-    from perrin.engine.trunk import Trunk
 
 __all__ = [
     "BUNDLED",
     "BUNDLED_SWITCHES",
+    "Storable",
+    "load_as",
     "load_card",
     "load_network",
     "load_switch_network",
@@ -41,7 +43,35 @@ BUNDLED = Path(str(files("perrin.engine"))) / "bundled" / "andi.safetensors"
 BUNDLED_SWITCHES = BUNDLED.with_name("switches.safetensors")
 """The weights for switches that come with Perrin."""
 
-N = TypeVar("N", bound="Trunk")
+
+class Storable(Protocol):
+    """A network that can be saved: its architecture makes it, its state fills it.
+
+    Attributes
+    ----------
+    sizes
+        The model of its architecture.
+    """
+
+    sizes: ClassVar[type[Parameters]]
+
+    def __init__(self, architecture: Any) -> None: ...
+
+    @property
+    def architecture(self) -> Parameters:
+        """What the network was made from."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return every tensor of the network by its name."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Take over the tensors of another network."""
+
+    def eval(self) -> Self:
+        """Make the network ready to answer."""
+
+
+N = TypeVar("N", bound=Storable)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -79,7 +109,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
 
 
-def save_network(path: Path, network: Trunk, card: dict[str, Any]) -> None:
+def save_network(path: Path, network: Storable, card: dict[str, Any]) -> None:
     """Write a network and its card.
 
     Parameters
@@ -113,7 +143,7 @@ def load_network(path: Path | None = None) -> Network:
     """
     from perrin.engine.network import Network
 
-    return _load(Network, path or BUNDLED, "whole tracks", "perrin train")
+    return load_as(Network, path or BUNDLED, "whole tracks", "perrin train")
 
 
 def load_switch_network(path: Path | None = None) -> SwitchNetwork:
@@ -126,14 +156,28 @@ def load_switch_network(path: Path | None = None) -> SwitchNetwork:
     """
     from perrin.engine.switching.network import SwitchNetwork
 
-    return _load(
+    return load_as(
         SwitchNetwork, path or BUNDLED_SWITCHES, "switches", "perrin train --engine switches"
     )
 
 
-def _load(kind: type[N], path: Path, purpose: str, maker: str) -> N:
-    from perrin.engine.trunk import Architecture
+def load_as(kind: type[N], path: Path, purpose: str, maker: str) -> N:
+    """Load a network of one kind, ready to answer.
 
+    Parameters
+    ----------
+    kind
+        The network's class.
+    path
+        What :func:`save_network` wrote.
+    purpose, maker
+        What the network is for, and the command that makes such files, for the message of an error.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not Perrin's, for another network, or of a newer format.
+    """
     tensors, about = load_tensors(path)
     if about.get("format") != FORMAT:
         raise InputError(
@@ -146,7 +190,7 @@ def _load(kind: type[N], path: Path, purpose: str, maker: str) -> N:
             f"{path} holds weights of another network, not of the one for {purpose}. Give a file "
             f"made by '{maker}'."
         )
-    network = kind(Architecture.checked(**about["architecture"]))
+    network = kind(kind.sizes.checked(**about["architecture"]))
     network.load_state_dict(tensors)
     return network.eval()
 

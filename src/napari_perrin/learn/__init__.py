@@ -1,0 +1,1 @@
+"""The widget *Learn from tracks*: networks that are trained on one's own tracks."""
