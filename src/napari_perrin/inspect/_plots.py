@@ -6,22 +6,16 @@ making it anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QWheelEvent
 
-from napari_perrin.inspect._plot_style import (
-    LogAxis,
-    PlotColors,
-    label_axis,
-    small_font,
-    style_plot,
-)
+from napari_perrin.inspect._panel import NOTHING, Panel, PlotArea, Pool
+from napari_perrin.inspect._plot_style import LogAxis, PlotColors, label_axis, small_font
 from perrin.inspection import TrackReport, state_color
 from perrin.models import MODEL_COLORS, MODELS
 from perrin.tracks import Calibration
@@ -32,34 +26,10 @@ Array = npt.NDArray[np.float64]
 
 _HEIGHTS = (175, 68, 68, 88, 145)
 _LEFT_WIDTH = 58
-_NOTHING = np.empty(0)
 
 
-class _Pool:
-    """As many items of one kind as a track needs; those left over are hidden."""
-
-    def __init__(self, plot: pg.PlotItem, make: Callable[[], Any], **options: Any) -> None:
-        self._plot, self._make, self._options = plot, make, options
-        self._items: list[Any] = []
-
-    def take(self, count: int) -> list[Any]:
-        while len(self._items) < count:
-            self._items.append(self._make())
-            self._plot.addItem(self._items[-1], **self._options)
-        for place, item in enumerate(self._items):
-            item.setVisible(place < count)
-        return self._items[:count]
-
-
-class _Panel(pg.PlotItem):
+class _TrackPanel(Panel):
     """A plot that shows one side of a track."""
-
-    def __init__(self, colors: PlotColors, title: str = "", **axes: pg.AxisItem) -> None:
-        super().__init__(axisItems=axes)
-        self.colors = colors
-        self._title = title
-        style_plot(self, colors)
-        self.say()
 
     def label(self, calibration: Calibration) -> None:
         """Label the axes, with their units."""
@@ -69,43 +39,15 @@ class _Panel(pg.PlotItem):
         """Show a track."""
         raise NotImplementedError
 
-    def say(self, more: str = "") -> None:
-        """Write the title, and what there is to say besides."""
-        if self._title:
-            label_axis(self, self.colors, "top", f"{self._title} &nbsp;{more}")
 
-    def curve(self, color: str, width: float = 1.0, **options: Any) -> pg.PlotCurveItem:
-        """Return a new, empty curve of this plot."""
-        item = pg.PlotCurveItem(pen=pg.mkPen(color, width=width), **options)
-        self.addItem(item)
-        return item
-
-    def band(self, color: str, opacity: int) -> tuple[pg.PlotCurveItem, pg.PlotCurveItem]:
-        """Return the unseen lower and upper edge of a new band of this plot."""
-        edges = self.curve(color), self.curve(color)
-        for edge in edges:
-            edge.setPen(None)
-        brush = QColor(color)
-        brush.setAlpha(opacity)
-        self.addItem(pg.FillBetweenItem(*edges, brush=brush))
-        return edges
-
-    def dots(self, color: str, size: int, **options: Any) -> pg.ScatterPlotItem:
-        """Return a new, empty set of dots of this plot."""
-        options = {"pen": None, "brush": pg.mkBrush(color), **options}
-        item = pg.ScatterPlotItem(size=size, **options)
-        self.addItem(item)
-        return item
-
-
-class _PathPanel(_Panel):
+class _PathPanel(_TrackPanel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, "Path")
         # As on the screen: y runs downwards.
         self.invertY(True)
         self.setAspectLocked(True)
         self._whole = self.curve(colors.faint)
-        self._states = _Pool(self, lambda: pg.PlotCurveItem(connect="pairs"))
+        self._states = Pool(self, lambda: pg.PlotCurveItem(connect="pairs"))
         self._start = self.dots(colors.text, 7)
         ring = {"pen": pg.mkPen(colors.text, width=2), "brush": pg.mkBrush(None)}
         self.here = self.dots(colors.text, 11, **ring)
@@ -121,7 +63,7 @@ class _PathPanel(_Panel):
         x, y = _plane(report)
         self._whole.setData(x, y)
         self._start.setData(x[:1], y[:1])
-        self.here.setData(_NOTHING, _NOTHING)
+        self.here.setData(NOTHING, NOTHING)
         known = _states_of(report)
         for state, item in zip(known, self._states.take(len(known)), strict=True):
             pairs = _steps_in(report, state)
@@ -135,10 +77,10 @@ class _PathPanel(_Panel):
         half = report.calibration.time_scale / 2
         place = int(np.searchsorted(report.time, time + half)) - 1
         inside = place >= 0 and time < report.time[-1] + half
-        self.here.setData(*((x[[place]], y[[place]]) if inside else (_NOTHING, _NOTHING)))
+        self.here.setData(*((x[[place]], y[[place]]) if inside else (NOTHING, NOTHING)))
 
 
-class _MsdPanel(_Panel):
+class _MsdPanel(_TrackPanel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, "MSD", bottom=LogAxis("bottom"), left=LogAxis("left"))
         self._low, self._high = self.band(colors.fit, 60)
@@ -158,7 +100,7 @@ class _MsdPanel(_Panel):
         curve = report.msd
         moves = curve is not None and bool((curve.msd > 0).any())
         for item in (self._points, self._errors, self._fit, self._low, self._high):
-            item.setData(_NOTHING, _NOTHING)
+            item.setData(NOTHING, NOTHING)
         self._floor.setVisible(False)
         if curve is None or not moves:
             self.say("no motion seen")
@@ -183,7 +125,7 @@ class _MsdPanel(_Panel):
             self._floor.setVisible(True)
 
 
-class _StepsPanel(_Panel):
+class _StepsPanel(_TrackPanel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, "Steps")
         filled = {"fillLevel": 0, "brush": pg.mkBrush(colors.faint), "stepMode": "center"}
@@ -209,7 +151,7 @@ class _StepsPanel(_Panel):
         self.say(f"<span style='color:{self.colors.fit}'>Gaussian</span>")
 
 
-class _ModelPanel(_Panel):
+class _ModelPanel(_TrackPanel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, "Model")
         places = np.arange(len(MODELS))
@@ -240,7 +182,7 @@ class _ModelPanel(_Panel):
         self.say("" if report.probabilities else "not called")
 
 
-class _TimePanel(_Panel):
+class _TimePanel(_TrackPanel):
     """One number over time, with the switches and the frame that the window shows."""
 
     column = ""
@@ -251,7 +193,7 @@ class _TimePanel(_Panel):
         # Numbers of different width must not shift one plot against the other.
         self.getAxis("left").setWidth(_LEFT_WIDTH)
         dots = pg.mkPen(colors.text, style=Qt.PenStyle.DotLine)
-        self.switches = _Pool(self, lambda: pg.InfiniteLine(pen=dots), ignoreBounds=True)
+        self.switches = Pool(self, lambda: pg.InfiniteLine(pen=dots), ignoreBounds=True)
         pens = {"pen": pg.mkPen(colors.text, width=1.5), "hoverPen": pg.mkPen(colors.fit, width=3)}
         self.now = pg.InfiniteLine(movable=True, **pens)
         self.now.setZValue(10)
@@ -278,7 +220,7 @@ class _DiffusivityPanel(_TimePanel):
     def __init__(self, colors: PlotColors) -> None:
         super().__init__(colors, left=LogAxis("left"))
         self._low, self._high = self.band(colors.faint, 130)
-        self._states = _Pool(self, lambda: pg.PlotCurveItem(connect="pairs"))
+        self._states = Pool(self, lambda: pg.PlotCurveItem(connect="pairs"))
 
     def draw_values(self, report: TrackReport, values: Array) -> None:
         logarithm = _logarithm(values)
@@ -326,7 +268,7 @@ class _WeightPanel(_TimePanel):
         self._bars.setData(edges, np.nan_to_num(values))
 
 
-class TrackPlots(pg.GraphicsLayoutWidget):
+class TrackPlots(PlotArea):
     """All plots of one track.
 
     Parameters
@@ -339,8 +281,7 @@ class TrackPlots(pg.GraphicsLayoutWidget):
     """Somebody dragged the line of the present or clicked at a time (in time units)."""
 
     def __init__(self, colors: PlotColors) -> None:
-        super().__init__()
-        self.setBackground(colors.background)
+        super().__init__(colors)
         self._report: TrackReport | None = None
         self._calibration: Calibration | None = None
         self.path, self.msd = _PathPanel(colors), _MsdPanel(colors)
@@ -360,8 +301,6 @@ class TrackPlots(pg.GraphicsLayoutWidget):
         self.addItem(self.models, 4, 0)
         self.addItem(self.steps, 4, 1)
         layout = self.ci.layout
-        layout.setSpacing(2)
-        layout.setContentsMargins(0, 0, 6, 0)
         for row, height in enumerate(_HEIGHTS):
             layout.setRowPreferredHeight(row, height)
             layout.setRowStretchFactor(row, height)
@@ -389,11 +328,6 @@ class TrackPlots(pg.GraphicsLayoutWidget):
             panel.now.setValue(time)
         if self._report is not None:
             self.path.show_time(self._report, time)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Let the wheel scroll the panel."""
-        if event is not None:
-            event.ignore()
 
     def _on_dragged(self, line: pg.InfiniteLine) -> None:
         self.time_chosen.emit(float(line.value()))
