@@ -76,7 +76,7 @@ class TrackWidget(StepWidget):
         )
         self.calibration_form = CalibrationForm()
         self.recipe_form = ParameterForm(
-            Recipe, skip=("calibration", "analysis"), unfolded=("detector", "linker")
+            Recipe, skip=("calibration", "analysis", "filters"), unfolded=("detector", "linker")
         )
         self.show_localizations = QCheckBox("Show localizations as points")
         self.show_localizations.setToolTip(

@@ -6,6 +6,8 @@ fields, the saved recipe and the documentation are derived from that field.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Self
 
 import yaml
@@ -79,6 +81,26 @@ class Parameters(BaseModel):
         if not isinstance(values, dict):
             raise InputError(f"A {cls.__name__} file must hold 'name: value' lines.")
         return cls.checked(**values)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the model from a YAML file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or does not hold such a model. The message names the file
+            and the field.
+        """
+        path, what = Path(path), cls.__name__.lower()
+        try:
+            return cls.from_yaml(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not a text file; give a {what} (YAML).") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def to_yaml(self) -> str:
         """Write the model as YAML text, every field included."""

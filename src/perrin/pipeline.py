@@ -14,6 +14,7 @@ from pydantic import Field
 import perrin
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, Progress
+from perrin.filters import TrackFilters
 from perrin.io import Movie, as_movie
 from perrin.linking import DriftCorrection, Linker, NearestLinker, correct_drift, link
 from perrin.localization import Detector, TrackpyDetector, localize
@@ -59,6 +60,9 @@ class Recipe(Parameters):
     analysis: AnalysisParameters = Field(
         default=AnalysisParameters(), title="Analyze", description="How tracks are analysed."
     )
+    filters: TrackFilters = Field(
+        default=TrackFilters(), title="Filter", description="Which tracks count in the end."
+    )
 
     @classmethod
     def checked(cls, **values: Any) -> Self:
@@ -70,26 +74,6 @@ class Recipe(Parameters):
                 f"version {RECIPE_VERSION}. Use the Perrin that wrote it, or a newer one."
             )
         return super().checked(**values)
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a recipe from a file.
-
-        Raises
-        ------
-        InputError
-            If the file cannot be read, or is not a recipe of a known version. The message names
-            the file and the field.
-        """
-        path = Path(path)
-        try:
-            return cls.from_yaml(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError:
-            raise InputError(f"{path} is not a text file; give a recipe (YAML).") from None
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
 
     def to_yaml(self, *, comment: str = "", leave_out: Collection[str] = ()) -> str:
         """Write the recipe as YAML text with every field of every step.
