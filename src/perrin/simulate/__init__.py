@@ -11,6 +11,11 @@ from perrin.simulate.phenomenological import (
     SingleState,
     simulate_experiment,
 )
+from perrin.simulate.superstatistics import (
+    Superstatistics,
+    simulate_cells,
+    simulate_superstatistics,
+)
 from perrin.simulate.switching import simulate_switching
 from perrin.simulate.tables import Simulation, simulate_tracks
 
@@ -24,8 +29,11 @@ __all__ = [
     "Population",
     "Simulation",
     "SingleState",
+    "Superstatistics",
     "render_movie",
+    "simulate_cells",
     "simulate_experiment",
+    "simulate_superstatistics",
     "simulate_switching",
     "simulate_tracks",
 ]
