@@ -48,12 +48,14 @@ def by_hand(truth: pd.DataFrame, tracks: pd.DataFrame, gate: float) -> tuple[flo
 
     true, found = positions(truth), positions(tracks)
     padded = found + [{}] * len(true)
-    # The pairing that minimises d may tie; the challenge pads so that none is worse than nothing.
-    best = min(
-        itertools.permutations(range(len(padded)), len(true)),
-        key=lambda order: sum(distance(a, padded[j]) for a, j in zip(true, order, strict=True)),
-    )
-    d = sum(distance(a, padded[j]) for a, j in zip(true, best, strict=True))
+
+    def cost(order: tuple[int, ...]) -> tuple[float, int]:
+        d = sum(distance(a, padded[j]) for a, j in zip(true, order, strict=True))
+        # A pair without a common localization may cost as much as none; it is none.
+        return round(d, 9), sum(j < len(found) for j in order)
+
+    best = min(itertools.permutations(range(len(padded)), len(true)), key=cost)
+    d = cost(best)[0]
     nothing = sum(distance(a, {}) for a in true)
     spurious = sum(distance(b, {}) for j, b in enumerate(found) if j not in best)
     return 1 - d / nothing, (nothing - d) / (nothing + spurious)
