@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from scipy import fft
 
 from perrin.errors import InputError, Progress
 from perrin.statistics._arrays import TrackArrays, arrays_of
+from perrin.statistics._msd_kernels import spread
 
 __all__ = ["TrackMsd", "ensemble_msd", "time_averaged_msd", "time_ensemble_msd"]
 
@@ -67,7 +70,8 @@ def time_averaged_msd(
     max_lag
         Longest lag in frames; all lags if not given.
     workers
-        Threads for the Fourier transforms; one if not given.
+        Threads, each of which works on a block of tracks; as many as there are processors if not
+        given.
     progress
         Called as ``progress("Computing MSDs", done, total)`` with numbers of tracks.
 
@@ -100,22 +104,20 @@ def time_averaged_msd(
     )
     order = np.argsort(spans, kind="stable")
     order = order[lags[order] > 0]
-    first = 0
-    while first < order.size:
-        # Tracks of similar span share a block; each is padded to the longest of it.
-        last = first + 1
-        width = int(spans[order[first]])
-        limit = max(_fast(2 * width), int(width * 2.3))
-        while (
-            last < order.size
-            and 2 * spans[order[last]] <= limit
-            and (last - first) * limit < _BLOCK
-        ):
-            last += 1
-        _fill(result, arrays, order[first:last], int(lags[order[last - 1]]), workers)
-        first = last
-        if progress is not None:
-            progress("Computing MSDs", first, int(order.size))
+    blocks, done = _blocks(order, spans), 0
+    pool = ThreadPoolExecutor(workers or os.cpu_count(), "perrin")
+    try:
+        block_of = {
+            pool.submit(_fill, result, arrays, block, int(lags[block[-1]])): block
+            for block in blocks
+        }
+        for future in as_completed(block_of):
+            future.result()
+            done += block_of[future].size
+            if progress is not None:
+                progress("Computing MSDs", done, order.size)
+    finally:
+        pool.shutdown(cancel_futures=True)
     return result
 
 
@@ -226,34 +228,42 @@ def _fast(size: int) -> int:
     return int(fft.next_fast_len(size, real=True))
 
 
-def _fill(
-    result: TrackMsd, arrays: TrackArrays, chosen: Ints, max_lag: int, workers: int | None
-) -> None:
+def _blocks(order: Ints, spans: Ints) -> list[Ints]:
+    """Part tracks, shortest first, into blocks of similar span, all padded to the longest of it."""
+    blocks = []
+    first = 0
+    while first < order.size:
+        last = first + 1
+        width = int(spans[order[first]])
+        limit = max(_fast(2 * width), int(width * 2.3))
+        while (
+            last < order.size
+            and 2 * spans[order[last]] <= limit
+            and (last - first) * limit < _BLOCK
+        ):
+            last += 1
+        blocks.append(order[first:last])
+        first = last
+    return blocks
+
+
+def _fill(result: TrackMsd, arrays: TrackArrays, chosen: Ints, max_lag: int) -> None:
     """Compute the MSDs of a block of tracks and write them where they belong."""
-    starts, stops = arrays.layout.starts[chosen], arrays.layout.stops[chosen]
-    spans = arrays.spans[chosen]
-    lengths = stops - starts
+    spans, lengths = arrays.spans[chosen], arrays.layout.lengths[chosen]
     width = int(spans.max())
-    rows = np.repeat(np.arange(chosen.size), lengths)
-    source = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    columns = arrays.frame[source] - np.repeat(arrays.frame[starts], lengths)
+    path, mask = np.zeros((arrays.n_axes, chosen.size, width)), np.zeros((chosen.size, width))
+    starts, stops = arrays.layout.starts[chosen], arrays.layout.stops[chosen]
+    spread(arrays.position, arrays.frame, starts, stops, path, mask)
     size = _fast(width + max_lag)
-    square = np.zeros((chosen.size, width))
-    power: Array | None = None
-    for axis in range(arrays.n_axes):
-        value = arrays.position[source, axis]
-        edges = np.cumsum(lengths) - lengths
-        middle = np.maximum.reduceat(value, edges) + np.minimum.reduceat(value, edges)
-        padded = np.zeros((chosen.size, width))
-        padded[rows, columns] = value - np.repeat(middle / 2, lengths)
-        square += padded**2
-        spectrum = fft.rfft(padded, size, axis=1, workers=workers)
-        part = spectrum.real**2 + spectrum.imag**2
-        power = part if power is None else power + part
-    assert power is not None
+    square = np.einsum("anw,anw->nw", path, path)
+    power = np.zeros((chosen.size, size // 2 + 1))
+    for axis in path:
+        spectrum = fft.rfft(axis, size, axis=1)
+        power += spectrum.real**2
+        power += spectrum.imag**2
     lag = np.arange(1, max_lag + 1)
     if (lengths == spans).all():
-        product = fft.irfft(power, size, axis=1, workers=workers)[:, 1 : max_lag + 1]
+        product = fft.irfft(power, size, axis=1)[:, 1 : max_lag + 1]
         pairs = np.maximum(spans[:, None] - lag, 0)
         # sum of r² over all but the last n frames, plus that over all but the first n
         running = np.concatenate([np.zeros((chosen.size, 1)), square.cumsum(axis=1)], axis=1)
@@ -263,13 +273,11 @@ def _fill(
             ends = np.take_along_axis(running, pairs, axis=1)
         total = ends + running[:, -1:] - running[:, 1 : max_lag + 1] - 2 * product
     else:
-        mask = np.zeros((chosen.size, width))
-        mask[rows, columns] = 1
-        seen = fft.rfft(mask, size, axis=1, workers=workers)
-        squares = fft.rfft(square, size, axis=1, workers=workers)
+        seen = fft.rfft(mask, size, axis=1)
+        squares = fft.rfft(square, size, axis=1)
         both = seen.real * squares.real + seen.imag * squares.imag - power
-        total = 2 * fft.irfft(both, size, axis=1, workers=workers)[:, 1 : max_lag + 1]
-        overlap = fft.irfft(seen.real**2 + seen.imag**2, size, axis=1, workers=workers)
+        total = 2 * fft.irfft(both, size, axis=1)[:, 1 : max_lag + 1]
+        overlap = fft.irfft(seen.real**2 + seen.imag**2, size, axis=1)
         pairs = np.rint(overlap[:, 1 : max_lag + 1]).astype(np.int64)
     # Rounding must not make a mean square displacement of zero negative.
     tiny = 1e-13 * square.sum(axis=1, keepdims=True)

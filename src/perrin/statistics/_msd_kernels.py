@@ -1,4 +1,4 @@
-"""Compiled kernels of the MSD fits: exact covariances between lags, and the fit itself."""
+"""Compiled kernels of MSDs: tracks on a grid of frames, covariances between lags, and the fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from perrin.statistics import _motion
 
-__all__ = ["fit_curves", "lag_covariance"]
+__all__ = ["fit_curves", "lag_covariance", "spread"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -17,6 +17,28 @@ _ROUNDS = 30
 _STEP = 1e-4
 
 _shape = numba.njit(cache=True, nogil=True)(_motion.blurred_power)
+
+
+@numba.njit(cache=True, nogil=True)
+def spread(
+    position: Array, frame: Ints, starts: Ints, stops: Ints, path: Array, mask: Array
+) -> None:
+    """Write each track about the middle of its range into a row of ``path``, and mark its frames.
+
+    Track i holds ``position[starts[i]:stops[i]]``; ``path`` is (axes, tracks, frames), ``mask``
+    (tracks, frames), and both are zero.
+    """
+    for i in range(starts.size):
+        start, stop = starts[i], stops[i]
+        for row in range(start, stop):
+            mask[i, frame[row] - frame[start]] = 1.0
+        for axis in range(position.shape[1]):
+            low = high = position[start, axis]
+            for row in range(start + 1, stop):
+                low = min(low, position[row, axis])
+                high = max(high, position[row, axis])
+            for row in range(start, stop):
+                path[axis, i, frame[row] - frame[start]] = position[row, axis] - (low + high) / 2
 
 
 @numba.njit(cache=True, nogil=True)
