@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from perrin import load_sample, run
-from perrin.figures import overview
+from perrin.figures import save_figure
+from perrin.population_figure import population_figure
 from perrin.summary import describe
 
 SAMPLE = "five_models"
@@ -22,8 +23,9 @@ def main() -> None:
     print(f"Sample movie '{SAMPLE}': {movie.n_frames} frames of {height} × {width} pixels")
     result = run(movie, progress=None)
     paths = result.save(FOLDER, overwrite=True)
-    figure = FOLDER / "overview.png"
-    overview(movie, result.tracks, result.analysis).savefig(figure)
+    figure = FOLDER / "movie.png"
+    picture = population_figure(result.analysis, tracks=result.tracks, movie=movie)
+    save_figure(picture, figure, overwrite=True)
     print(f"\n{describe(result.analysis)}\n")
     print(f"Tables and figure, made in {time.perf_counter() - began:.0f} s:")
     for path in (*paths, figure):

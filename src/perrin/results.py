@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANALYSIS_TABLES",
+    "OVERVIEW_FIGURE",
     "RECIPE_FILE",
     "TRACKS_TABLE",
     "TableFormat",
@@ -29,6 +31,7 @@ __all__ = [
 
 TRACKS_TABLE = "tracks"
 ANALYSIS_TABLES = ("per_track", "per_frame", "switches")
+OVERVIEW_FIGURE = "overview.png"
 RECIPE_FILE = "recipe.yaml"
 
 TableFormat = Literal["csv", "parquet"]
@@ -126,7 +129,8 @@ def save_results(
     tracks
         The track table, in pixels and frames, as ``tracks.csv``.
     analysis
-        Its tables, as ``per_track.csv``, ``per_frame.csv`` and ``switches.csv``.
+        Its tables, as ``per_track.csv``, ``per_frame.csv`` and ``switches.csv``, and what they say
+        of all tracks together, as ``overview.png``.
     overwrite
         Whether earlier results may be replaced. Tables of an earlier analysis that new tracks
         make outdated are removed; other files in the folder are never touched.
@@ -151,11 +155,12 @@ def save_results(
         folder, tracks=tracks is not None, analysis=analysis is not None, overwrite=overwrite
     )
     outdated = _earlier(folder, tracks is not None, analysis is not None)
-    files: dict[str, pd.DataFrame | str] = {}
+    files: dict[str, pd.DataFrame | str | bytes] = {}
     if tracks is not None:
         files[f"{TRACKS_TABLE}.{table_format}"] = with_calibration(tracks)
     if analysis is not None:
         files |= {f"{name}.{table_format}": getattr(analysis, name) for name in ANALYSIS_TABLES}
+        files[OVERVIEW_FIGURE] = _overview(analysis, tracks)
     paths = write_together({**files, RECIPE_FILE: recipe}, folder, overwrite=overwrite)
     for path in outdated:
         if path not in paths:
@@ -175,5 +180,20 @@ def _earlier(folder: Path, tracks: bool, analysis: bool) -> list[Path]:
     names: Sequence[str] = (TRACKS_TABLE,) if tracks else ()
     # New tracks leave nothing of an earlier analysis true.
     names = [*names, *(ANALYSIS_TABLES if analysis or tracks else ())]
-    files = [f"{name}.{suffix}" for name in names for suffix in _FORMATS] + [RECIPE_FILE]
+    files = [f"{name}.{suffix}" for name in names for suffix in _FORMATS]
+    files += [*([OVERVIEW_FIGURE] if analysis or tracks else []), RECIPE_FILE]
     return [folder / name for name in files if os.path.lexists(folder / name)]
+
+
+def _overview(analysis: Analysis, tracks: pd.DataFrame | None) -> bytes:
+    from perrin.population import population_states
+    from perrin.population_figure import population_figure
+
+    try:
+        states = population_states(analysis)
+    except InputError:
+        # Too few tracks for states; everything else can be drawn.
+        states = None
+    picture = io.BytesIO()
+    population_figure(analysis, tracks=tracks, states=states).savefig(picture, format="png")
+    return picture.getvalue()

@@ -124,7 +124,8 @@ def test_saved_tables_are_the_ones_computed(
     qtbot.mouseClick(analyzed.results.save_button, Qt.MouseButton.LeftButton)
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "tracks.csv", "per_track.csv", "per_frame.csv", "switches.csv", "recipe.yaml"
+        "tracks.csv", "per_track.csv", "per_frame.csv", "switches.csv", "overview.png",
+        "recipe.yaml",
     }  # fmt: skip
     analysis = Session.of(analyzed.viewer).record(layer).analysis
     saved = read_table(folder / "per_track.csv")

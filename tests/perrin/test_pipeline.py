@@ -17,7 +17,9 @@ from perrin.results import check_folder, recipe_beside, save_results
 from perrin.summary import describe, summarize
 
 RECIPE = Recipe(detector=TrackpyDetector(diameter=7), linker=NearestLinker(search_range=4))
-FILES = ["per_frame.csv", "per_track.csv", "recipe.yaml", "switches.csv", "tracks.csv"]
+FILES = [
+    "overview.png", "per_frame.csv", "per_track.csv", "recipe.yaml", "switches.csv", "tracks.csv"
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_saved_tracks_are_read_back_as_they_were(result: Result, tmp_path: Path)
 def test_parquet_holds_the_same(result: Result, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="Parquet is an extra")
     paths = result.save(tmp_path, table_format="parquet")
-    assert {path.suffix for path in paths} == {".parquet", ".yaml"}
+    assert {path.suffix for path in paths} == {".parquet", ".png", ".yaml"}
     assert_frame_equal(pd.read_parquet(tmp_path / "per_frame.parquet"), result.analysis.per_frame)
 
 

@@ -205,10 +205,10 @@ def _fit(seen: _Seen, n_states: int) -> tuple[_Mixture, Array, float]:
 
 
 def _responsibilities(seen: _Seen, mixture: _Mixture) -> tuple[float, Array]:
-    total = mixture.covariance + seen.variance[:, None, :, None] * np.eye(2)
+    inverse, determinant = _inverted(seen, mixture)
     offset = seen.value[:, None] - mixture.mean
-    solved = np.linalg.solve(total, offset[..., None])[..., 0]
-    log_p = -0.5 * ((offset * solved).sum(2) + np.log(np.linalg.det(total))) - np.log(2 * np.pi)
+    distance = np.einsum("nkd,nkde,nke->nk", offset, inverse, offset)
+    log_p = -0.5 * (distance + np.log(determinant)) - np.log(2 * np.pi)
     log_p += np.log(mixture.weight) + np.log(seen.motion @ mixture.motion.T + 1e-12)
     peak = log_p.max(1, keepdims=True)
     summed = peak + np.log(np.exp(log_p - peak).sum(1, keepdims=True))
@@ -217,11 +217,20 @@ def _responsibilities(seen: _Seen, mixture: _Mixture) -> tuple[float, Array]:
 
 def _expected(seen: _Seen, mixture: _Mixture) -> tuple[Array, Array]:
     """Mean and covariance of the true values of each segment if it is in each state."""
-    total = mixture.covariance + seen.variance[:, None, :, None] * np.eye(2)
-    gain = mixture.covariance @ np.linalg.inv(total)
+    gain = mixture.covariance @ _inverted(seen, mixture)[0]
     offset = seen.value[:, None] - mixture.mean
-    mean = mixture.mean + (gain @ offset[..., None])[..., 0]
+    mean = mixture.mean + np.einsum("nkde,nke->nkd", gain, offset)
     return mean, mixture.covariance - gain @ mixture.covariance
+
+
+def _inverted(seen: _Seen, mixture: _Mixture) -> tuple[Array, Array]:
+    """Inverse and determinant of what each segment's values would scatter by in each state."""
+    total = mixture.covariance + seen.variance[:, None, :, None] * np.eye(2)
+    # By hand: for many small matrices linear algebra packages take ten times as long.
+    (a, b), (_, d) = np.moveaxis(total, (2, 3), (0, 1))
+    determinant = a * d - b * b
+    adjugate = np.array([[d, -b], [-b, a]])
+    return np.moveaxis(adjugate / determinant, (0, 1), (2, 3)), determinant
 
 
 def _maximised(seen: _Seen, mixture: _Mixture, share: Array) -> _Mixture:

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from perrin.engine.switching.decode import choose_switches
 from perrin.engine.switching.inference import Frames
+from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
+from perrin.tracks import index_tracks
 
-__all__ = ["HALF_WIDTH", "Segments", "segments_of"]
+__all__ = ["HALF_WIDTH", "Segments", "segments_of", "segments_of_tables"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,6 +98,68 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
     known = ~np.isnan(frames.alpha)
     p = np.where(known, frames.p_switch, 0.0)
     choose_switches(p, frames.bounds, threshold, shortest, low, high)
+    return _cut(frames, known, low, high)
+
+
+def segments_of_tables(per_frame: pd.DataFrame, switches: pd.DataFrame) -> Segments:
+    """Return the segments that an analysis describes.
+
+    Parameters
+    ----------
+    per_frame, switches
+        Tables of a :class:`perrin.analysis.Analysis` whose switches the network found.
+
+    Returns
+    -------
+    Segments
+        Diffusivities in the unit of the tables. Of the kinds of motion the tables say only which
+        is the most probable: it has all the probability.
+    """
+    particle = per_frame["particle"].to_numpy(np.int64)
+    frame = per_frame["frame"].to_numpy(np.int64)
+    index = index_tracks(per_frame)
+    numbers = {
+        name: per_frame[name].to_numpy(np.float64, na_value=np.nan)
+        for name in (*_with_bounds("diffusivity"), *_with_bounds("alpha"))
+    }
+    motion = per_frame["motion"].map({name: code for code, name in enumerate(STATES)})
+    state = motion.fillna(-1).to_numpy(np.int64)
+    moves = state > IMMOBILE
+    diffusivity, low, high = (numbers[name] for name in _with_bounds("diffusivity"))
+    alpha, alpha_low, alpha_high = (numbers[name] for name in _with_bounds("alpha"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_diffusivity = np.where(moves, np.log(diffusivity), 0.0)
+        log_scale = np.where(moves, np.log(high / low) / (2 * HALF_WIDTH), 1.0)
+    # The bounds of alpha end at 0 and at 2: the longer side is the whole one.
+    reach = np.fmax(alpha - alpha_low, alpha_high - alpha)
+    rows = pd.MultiIndex.from_arrays((particle, frame))
+    began = [
+        rows.get_indexer(pd.MultiIndex.from_frame(switches[["particle", name]]))
+        for name in ("frame", "frame_lo", "frame_hi")
+    ]
+    bounds = np.full((2, particle.size), -1)
+    bounds[:, began[0]] = began[1:]
+    frames = Frames(
+        particle,
+        frame,
+        np.append(index.starts, particle.size),
+        np.zeros(particle.size),
+        log_diffusivity,
+        log_scale,
+        np.where(moves, alpha, 0.0),
+        np.where(moves, reach / HALF_WIDTH, 1.0),
+        (state[:, None] == np.arange(len(STATES))).astype(np.float64),
+    )
+    return _cut(frames, state >= 0, *bounds)
+
+
+def _with_bounds(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_lo", f"{name}_hi"
+
+
+def _cut(frames: Frames, known: npt.NDArray[np.bool_], low: Ints, high: Ints) -> Segments:
+    """Cut tracks where a localization has bounds of a switch, and average over the pieces."""
+    n = frames.particle.size
     begins = low >= 0
     begins[frames.bounds[:-1]] = True
     of_row = np.cumsum(begins) - 1
