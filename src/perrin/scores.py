@@ -19,7 +19,7 @@ from perrin._assignment import best_pairs
 from perrin.errors import InputError
 from perrin.tracks import Calibration, axes_of, in_even_pixels, index_tracks, validate_tracks
 
-__all__ = ["TrackingScores", "score_tracks"]
+__all__ = ["GATE", "Close", "TrackingScores", "close_localizations", "score_tracks"]
 
 GATE = 5.0
 """Pixels; the challenge's."""
@@ -93,12 +93,13 @@ def score_tracks(
     # Only frames that there are count, so that huge frame numbers do no harm.
     frames = np.union1d(true["frame"], found["frame"])
     one, other = (_numbered(table, frames, calibration) for table in (true, found))
-    close = _close(one, other, gate)
+    close = close_localizations(*((t.frame, t.position) for t in (one, other)), gate)
     if not len(close.distance):
         return TrackingScores(0.0, 0.0, 0.0, 0.0, np.nan)
     # Of two tracks in n common frames: n gates less than if both were alone, and what lacks to
     # the gate in each; less the length of the found one, which costs nothing while unpaired.
-    pairs, which = np.unique(close.tracks, axis=1, return_inverse=True)
+    tracks_of_close = np.stack((one.track[close.one], other.track[close.other]))
+    pairs, which = np.unique(tracks_of_close, axis=1, return_inverse=True)
     common = (one.presence(len(frames))[pairs[0]] * other.presence(len(frames))[pairs[1]]).sum(1)
     lengths = np.bincount(other.track)
     gain = np.bincount(which, gate - close.distance) + gate * (common - lengths[pairs[1]])
@@ -118,6 +119,45 @@ def score_tracks(
     )
 
 
+class Close(NamedTuple):
+    """Pairs of localizations of the same frame that are less than the gate apart.
+
+    Attributes
+    ----------
+    one, other
+        ``(n,)``: which localization of each set.
+    distance
+        ``(n,)``: their distance.
+    """
+
+    one: npt.NDArray[np.int64]
+    other: npt.NDArray[np.int64]
+    distance: npt.NDArray[np.float64]
+
+
+def close_localizations(
+    one: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]],
+    other: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]],
+    gate: float,
+) -> Close:
+    """Find all pairs of localizations of the same frame that are close.
+
+    Parameters
+    ----------
+    one, other
+        Frames ``(n,)`` and positions ``(n, axes)`` of each set.
+    gate
+        Distance from which on two positions have nothing to do with each other.
+    """
+    # Frames as an axis of their own, twice the gate apart: one search for all frames.
+    trees = [
+        cKDTree(np.column_stack((2 * gate * frame, position))) for frame, position in (one, other)
+    ]
+    near = trees[0].sparse_distance_matrix(trees[1], gate, output_type="ndarray")
+    near = near[near["v"] < gate]
+    return Close(near["i"].astype(np.int64), near["j"].astype(np.int64), near["v"])
+
+
 class _Numbered(NamedTuple):
     """Localizations ``(n,)`` with tracks and frames numbered from 0 without gaps."""
 
@@ -135,13 +175,6 @@ class _Numbered(NamedTuple):
         return csr_array((ones, (self.track, self.frame)), shape=(self.n_tracks, n_frames))
 
 
-class _Close(NamedTuple):
-    """Localizations of the same frame that are less than the gate apart."""
-
-    tracks: npt.NDArray[np.int64]  # (2, n): number of the true track, of the found one
-    distance: npt.NDArray[np.float64]
-
-
 def _numbered(
     table: pd.DataFrame, frames: npt.NDArray[np.int64], calibration: Calibration
 ) -> _Numbered:
@@ -151,11 +184,3 @@ def _numbered(
         np.searchsorted(frames, table["frame"]),
         in_even_pixels(table, calibration)[list(axes_of(table))].to_numpy(np.float64),
     )
-
-
-def _close(one: _Numbered, other: _Numbered, gate: float) -> _Close:
-    # Frames as an axis of their own, twice the gate apart: one search for all frames.
-    trees = [cKDTree(np.column_stack((2 * gate * t.frame, t.position))) for t in (one, other)]
-    near = trees[0].sparse_distance_matrix(trees[1], gate, output_type="ndarray")
-    near = near[near["v"] < gate]
-    return _Close(np.stack((one.track[near["i"]], other.track[near["j"]])), near["v"])
