@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from perrin.analysis import Analysis, AnalysisParameters, analyze
     from perrin.errors import Cancelled, InputError, OutputError, PerrinError
-    from perrin.io import Movie, as_movie, read_movie, read_tracks, write_analysis, write_tracks
+    from perrin.io import (
+        Checkpoint,
+        Movie,
+        as_movie,
+        read_movie,
+        read_tracks,
+        write_analysis,
+        write_tracks,
+    )
     from perrin.linking import DriftCorrection, NearestLinker, link
     from perrin.localization import GaussianDetector, TrackpyDetector, localize
     from perrin.pipeline import Recipe, Result, run, track_movie
@@ -24,7 +32,8 @@ _HOMES = {
     "perrin.analysis": ("Analysis", "AnalysisParameters", "analyze"),
     "perrin.errors": ("Cancelled", "InputError", "OutputError", "PerrinError"),
     "perrin.io": (
-        "Movie", "as_movie", "read_movie", "read_tracks", "write_analysis", "write_tracks",
+        "Checkpoint", "Movie", "as_movie", "read_movie", "read_tracks", "write_analysis",
+        "write_tracks",
     ),
     "perrin.linking": ("DriftCorrection", "NearestLinker", "link"),
     "perrin.localization": ("GaussianDetector", "TrackpyDetector", "localize"),
@@ -43,6 +52,7 @@ __all__ = [
     "Calibration",
     "Camera",
     "Cancelled",
+    "Checkpoint",
     "DriftCorrection",
     "GaussianDetector",
     "InputError",

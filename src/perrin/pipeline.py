@@ -15,7 +15,7 @@ import perrin
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, Progress
 from perrin.filters import TrackFilters
-from perrin.io import Movie, as_movie
+from perrin.io import Checkpoint, Movie, as_movie
 from perrin.linking import DriftCorrection, Linker, NearestLinker, correct_drift, link
 from perrin.localization import Detector, TrackpyDetector, localize
 from perrin.parameters import Parameters
@@ -188,10 +188,13 @@ def find_tracks(
     *,
     device: str = "auto",
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Found:
     """Do what :func:`track_movie` does, and return the localizations beside the tracks."""
     movie, recipe = _calibrated(movie, recipe)
-    localizations = localize(movie, recipe.detector, device=device, progress=progress)
+    localizations = localize(
+        movie, recipe.detector, device=device, progress=progress, checkpoint=checkpoint
+    )
     tracks = link(localizations, recipe.linker, progress=progress)
     tracks = correct_drift(tracks, recipe.drift)
     tracks.attrs["calibration"] = recipe.calibration
@@ -204,19 +207,23 @@ def track_movie(
     *,
     device: str = "auto",
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Localize particles in a movie, link them to tracks, and remove drift.
 
     Parameters
     ----------
     movie
-        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``.
+        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``: numpy, dask,
+        Zarr. Only a part of it is in memory at any time.
     recipe
         Parameters of each step; the defaults if not given.
     device
         Where the detector runs: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
         Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
+    checkpoint
+        Where spots are kept while the movie is localized, so that work that was stopped goes on.
 
     Returns
     -------
@@ -229,7 +236,9 @@ def track_movie(
     InputError
         If the movie or a parameter cannot be used.
     """
-    return find_tracks(movie, recipe, device=device, progress=progress).tracks
+    return find_tracks(
+        movie, recipe, device=device, progress=progress, checkpoint=checkpoint
+    ).tracks
 
 
 def run(
@@ -238,13 +247,15 @@ def run(
     *,
     device: str = "auto",
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Track a movie and analyse its tracks.
 
     Parameters
     ----------
     movie
-        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``.
+        A :class:`~perrin.io.Movie`, or an array ``(T, Y, X)`` or ``(T, Z, Y, X)``: numpy, dask,
+        Zarr. Only a part of it is in memory at any time.
     recipe
         Parameters of each step; the defaults if not given. Its calibration goes before that of
         the movie, field by field.
@@ -252,6 +263,8 @@ def run(
         Where networks and detector run: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
         Called as ``progress(what, done, total)``; may raise :class:`~perrin.Cancelled`.
+    checkpoint
+        Where spots are kept while the movie is localized, so that work that was stopped goes on.
 
     Raises
     ------
@@ -259,7 +272,9 @@ def run(
         If the movie or a parameter cannot be used.
     """
     movie, recipe = _calibrated(movie, recipe)
-    localizations, tracks = find_tracks(movie, recipe, device=device, progress=progress)
+    localizations, tracks = find_tracks(
+        movie, recipe, device=device, progress=progress, checkpoint=checkpoint
+    )
     analysis = analyze(
         tracks, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
     )

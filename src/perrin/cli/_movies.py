@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from perrin.analysis import Analysis, analyze
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
 from perrin.engine.engines import ENGINES
-from perrin.io import Movie, read_movie, read_tracks
+from perrin.io import Checkpoint, Movie, read_movie, read_tracks
 from perrin.pipeline import FINDING_STEPS, Recipe, run, track_movie
 from perrin.results import TableFormat, check_folder, recipe_beside, save_results
 from perrin.summary import describe
@@ -70,15 +72,15 @@ def track_command(
     opened = _open(movie, channel, axes, quiet)
     recipe = recipe.calibrated(opened.calibration)
     say_units(recipe.calibration, quiet)
-    with progress_bars(quiet=quiet) as progress:
-        tracks = track_movie(opened, recipe, progress=progress)
-    paths = save_results(
-        out,
-        recipe=_recipe_text(recipe, movie),
-        tracks=tracks,
-        overwrite=overwrite,
-        table_format=table_format,
-    )
+    with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
+        tracks = track_movie(opened, recipe, progress=progress, checkpoint=checkpoint)
+        paths = save_results(
+            out,
+            recipe=_recipe_text(recipe, movie),
+            tracks=tracks,
+            overwrite=overwrite,
+            table_format=table_format,
+        )
     click.echo(track_line(tracks))
     _warn_of_scraps(tracks, quiet)
     say_written(paths, quiet)
@@ -115,16 +117,16 @@ def run_command(
     check_folder(out, overwrite=overwrite)
     opened = _open(movie, channel, axes, quiet)
     say_units(recipe.calibrated(opened.calibration).calibration, quiet)
-    with progress_bars(quiet=quiet) as progress:
-        result = run(opened, recipe, device=device, progress=progress)
-    paths = save_results(
-        out,
-        recipe=_recipe_text(result.recipe, movie),
-        tracks=result.tracks,
-        analysis=result.analysis,
-        overwrite=overwrite,
-        table_format=table_format,
-    )
+    with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
+        result = run(opened, recipe, device=device, progress=progress, checkpoint=checkpoint)
+        paths = save_results(
+            out,
+            recipe=_recipe_text(result.recipe, movie),
+            tracks=result.tracks,
+            analysis=result.analysis,
+            overwrite=overwrite,
+            table_format=table_format,
+        )
     click.echo(track_line(result.tracks))
     _warn_of_scraps(result.tracks, quiet)
     click.echo(describe(result.analysis))
@@ -185,6 +187,23 @@ def analyze_command(
 def _recipe(file: Path | None, options: dict[str, Any]) -> Recipe:
     recipe = Recipe() if file is None else Recipe.read(file)
     return recipe.with_values(changes_in(options))
+
+
+@contextmanager
+def _resumable(out: Path, quiet: bool) -> Iterator[Checkpoint]:
+    """Keep what is done beside the results if the work ends before them, and say so."""
+    checkpoint = Checkpoint.beside(out)
+    try:
+        with checkpoint:
+            yield checkpoint
+    except BaseException:
+        if checkpoint.n_frames:
+            note(
+                f"\nThe spots of {checkpoint.n_frames} frames are kept in {checkpoint.folder}; the "
+                "same command goes on from there.",
+                quiet=quiet,
+            )
+        raise
 
 
 def _open(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Movie:

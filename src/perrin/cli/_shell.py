@@ -18,6 +18,9 @@ __all__ = ["device_option", "exit_code_of", "note", "out_options", "progress_bar
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+_COUNTED_IN_FRAMES = ("Localizing", "Linking")
+
+
 def out_options(command: Command) -> Command:
     """Add the options of commands that write a folder of results."""
     options = (
@@ -83,7 +86,15 @@ def progress_bars(*, quiet: bool = False) -> Iterator[Progress | None]:
         if bar is None or bar.desc != what or bar.total != total:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=total, desc=what, file=sys.stderr, dynamic_ncols=True)
+            # What was there before this run says nothing of its speed.
+            bar = tqdm(
+                total=total,
+                initial=done,
+                desc=what,
+                unit=" frames" if what in _COUNTED_IN_FRAMES else " steps",
+                file=sys.stderr,
+                dynamic_ncols=True,
+            )
         bar.update(done - bar.n)
 
     try:

@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from perrin.errors import InputError
+from perrin.io._lazy import Selected, stored_ends
 from perrin.tracks import Calibration
 
 __all__ = ["Movie", "as_movie", "check_movie"]
 
 CHUNK_BYTES = 64 * 2**20
 """How much of a movie is held in memory at a time."""
+STORED_BYTES = 512 * 2**20
+"""How large a part that is stored as one piece may be to be read as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +77,21 @@ class Movie:
             )
         return _native(self.frames[index])
 
-    def chunks(self, limit: int = CHUNK_BYTES) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    def chunks(
+        self, limit: int = CHUNK_BYTES, start: int = 0
+    ) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         """Read the movie in order, a bounded part at a time.
+
+        Parts end where those end in which the file, or the dask array, keeps its frames, so that
+        none of those is decoded twice.
 
         Parameters
         ----------
         limit
-            Bytes to hold at most; one frame is read in any case.
+            Bytes to hold at most; one frame is read in any case, and a stored part of up to 512
+            MiB is read whole.
+        start
+            Frame to begin with. Later parts are the same wherever it is.
 
         Yields
         ------
@@ -91,8 +102,20 @@ class Movie:
         """
         frame_bytes = math.prod(self.shape[1:]) * np.dtype(self.frames.dtype).itemsize
         step = max(1, limit // max(1, frame_bytes))
-        for first in range(0, self.n_frames, step):
-            yield first, _native(self.frames[first : first + step])
+        longest = max(step, STORED_BYTES // max(1, frame_bytes))
+        ends = stored_ends(self.frames)
+        stop = 0
+        while stop < self.n_frames:
+            first, stop = stop, min(stop + step, self.n_frames)
+            if ends is not None:
+                later = ends[ends > first]
+                whole = later[later <= stop]
+                if whole.size:
+                    stop = int(whole[-1])
+                elif later[0] - first <= longest:
+                    stop = int(later[0])
+            if stop > start:
+                yield max(first, start), _native(self.frames[max(first, start) : stop])
 
 
 def as_movie(array: Any, calibration: Calibration | None = None, name: str = "movie") -> Movie:
@@ -135,31 +158,10 @@ def as_movie(array: Any, calibration: Calibration | None = None, name: str = "mo
         )
     movie = Movie(array, calibration or Calibration(), name)
     if len(movie.shape) == 4 and movie.shape[1] == 1:
-        movie = Movie(_WithoutZ(array), movie.calibration, name)
+        picks = (slice(None), 0, slice(None), slice(None))
+        movie = Movie(Selected(array, picks, (0, 1, 2), name), movie.calibration, name)
     check_movie(movie)
     return movie
-
-
-class _WithoutZ:
-    """Frames of a movie whose Z axis has length one, without that axis; still lazy."""
-
-    def __init__(self, frames: Any) -> None:
-        self._frames = frames
-        self.dtype = np.dtype(frames.dtype)
-        self.shape = (int(frames.shape[0]), *(int(n) for n in frames.shape[2:]))
-        self.ndim = 3
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if isinstance(first, int | np.integer):
-            return np.asarray(self._frames[first])[0][tuple(rest)]
-        return np.asarray(self._frames[first])[:, 0][(slice(None), *rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self[:], dtype=dtype)
 
 
 def check_movie(movie: Movie) -> None:

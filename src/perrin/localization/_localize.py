@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+import perrin
 from perrin.errors import InputError, Progress
-from perrin.io import Movie, as_movie
+from perrin.io import Checkpoint, Movie, as_movie, fingerprint
 from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._trackpy import TrackpyDetector
 
@@ -30,6 +31,7 @@ def localize(
     *,
     device: str = "auto",
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Find the spots in every frame of a movie.
 
@@ -45,6 +47,8 @@ def localize(
     progress
         Called after every frame, or every few of them where a detector takes several at once; may
         raise :class:`perrin.Cancelled`.
+    checkpoint
+        Where the spots of frames that are done are kept, and where work that was stopped goes on.
 
     Returns
     -------
@@ -72,9 +76,14 @@ def localize(
     movie = as_movie(movie)
     detector = resolve_detector(movie, detector)
     ndim = len(movie.shape) - 1
-    tables = []
     at_once = detector.frames_at_once(movie.shape[1:])
-    for first, part in movie.chunks():
+    tables: list[pd.DataFrame] = []
+    done = 0
+    if checkpoint is not None:
+        tables, done = checkpoint.begin(_work(movie, detector, device))
+        if done and progress is not None:
+            progress("Localizing", done, movie.n_frames)
+    for first, part in movie.chunks(start=done):
         for start in range(0, len(part), at_once):
             images = part[start : start + at_once]
             for number, image in enumerate(images, start=first + start):
@@ -83,6 +92,8 @@ def localize(
             spots["frame"] += first + start
             if len(spots):
                 tables.append(spots)
+            if checkpoint is not None:
+                checkpoint.keep(spots, first + start + len(images))
             if progress is not None:
                 progress("Localizing", first + start + len(images), movie.n_frames)
     if tables:
@@ -92,6 +103,16 @@ def localize(
     table["frame"] = table["frame"].astype(np.int64)
     table.attrs["calibration"] = movie.calibration
     return table
+
+
+def _work(movie: Movie, detector: Detector, device: str) -> dict[str, Any]:
+    """Say what spots depend on: the movie, the detector, what runs it, and on what."""
+    return {
+        "perrin": perrin.__version__,
+        "movie": fingerprint(movie),
+        "detector": detector.model_dump(mode="json"),
+        "device": device,
+    }
 
 
 def localize_frame(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from perrin.errors import InputError
 from perrin.io import read_movie
+from perrin.io._lazy import Mapped
 
 RNG = np.random.default_rng(0)
 KINDS: dict[str, dict[str, Any]] = {
@@ -213,7 +214,7 @@ def test_bulk_water_has_its_calibration(shared_data: Path) -> None:
     assert movie.calibration.pixel_size == pytest.approx(1 / 2.85, rel=1e-9)
     assert movie.calibration.frame_interval == pytest.approx(1 / 24, rel=1e-9)
     assert movie.notes == ()
-    assert isinstance(movie.frames, np.memmap)
+    assert isinstance(movie.frames, Mapped)
 
 
 def test_lipid_bilayer_has_none(shared_data: Path) -> None:
@@ -352,7 +353,7 @@ def test_several_positions_are_noted(tmp_path: Path) -> None:
             writer.write(noise(4, 16, 18), metadata={"axes": "TYX"})
     movie = read_movie(tmp_path / "a.ome.tif")
     assert movie.n_frames == 4
-    assert "2 image series (positions)" in movie.notes[0]
+    assert "holds 2 images (positions or series), of which the first is read" in movie.notes[0]
 
 
 def test_a_table_given_as_a_movie_is_said_to_be_a_table(tmp_path: Path) -> None:
