@@ -13,7 +13,7 @@ from perrin.parameters import Parameters, parameter
 from perrin.summary import NOT_JUDGED
 from perrin.tracks import index_tracks
 
-__all__ = ["TrackFilters", "with_first_frame"]
+__all__ = ["NO_FILTERS", "TrackFilters", "with_first_frame"]
 
 Limits = tuple[float | None, float | None]
 
@@ -87,15 +87,20 @@ class TrackFilters(Parameters):
         return kept
 
 
+NO_FILTERS = TrackFilters()
+"""Keep all tracks."""
+
+
 def with_first_frame(per_track: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
     """Add to numbers of tracks the frame in which each begins, ``first_frame``.
 
     Parameters
     ----------
     per_track
-        One row for each particle of ``tracks``, sorted by ``particle``.
+        One row per track, with its number in ``particle``.
     tracks
         A checked track table.
     """
-    starts = index_tracks(tracks).starts
-    return per_track.assign(first_frame=tracks["frame"].to_numpy()[starts])
+    index = index_tracks(tracks)
+    first = pd.Series(tracks["frame"].to_numpy()[index.starts], index.particles)
+    return per_track.assign(first_frame=per_track["particle"].map(first))
