@@ -24,13 +24,25 @@ import pandas as pd
 from _environments import HERE, OUTPUT, python_with, run_peer
 from perrin.engine.benchmarks.andi2 import challenge_truth
 from perrin.engine.benchmarks.challenge2 import Pieces, score_pieces
-from perrin.engine.benchmarks.switch_methods import BY_DISPLACEMENTS, pieces_from_cuts, pieces_of
+from perrin.engine.benchmarks.ensemble2 import (
+    Ensemble,
+    one_state,
+    score_ensemble,
+    true_ensemble,
+)
+from perrin.engine.benchmarks.switch_methods import (
+    BY_DISPLACEMENTS,
+    pieces_from_cuts,
+    pieces_of,
+    states_of,
+)
 from perrin.engine.switching.inference import ask_frames
 from perrin.engine.switching.methods import SwitchCalls
 from perrin.simulate.phenomenological import BENCHMARK
 from phenomenological import COLUMNS, for_andi
 
 RESULTS = HERE / "results" / "andi2_official.csv"
+RESULTS_OF_STATES = HERE / "results" / "andi2_official_states.csv"
 
 
 def write(pieces: Sequence[Pieces], path: Path) -> None:
@@ -57,6 +69,24 @@ def simulate(python: Path, number: int, n_fields: int) -> pd.DataFrame:
     )
 
 
+def score_states(python: Path, pairs: Sequence[tuple[str, Ensemble, Ensemble]]) -> pd.DataFrame:
+    """Have states scored by andi-datasets and by Perrin; means over all experiments."""
+    matrices = [[np.array(each).tolist() for each in pair] for _, *pair in pairs]
+    given, said = OUTPUT / "andi2_states.json", OUTPUT / "andi2_states_scores.json"
+    given.write_text(json.dumps(matrices), encoding="utf-8")
+    run_peer(python, "andi_states.py", given, said)
+    official = np.array(json.loads(said.read_text(encoding="utf-8")))
+    ours = np.array([score_ensemble(true, found) for _, true, found in pairs])
+    table = pd.DataFrame(official, columns=["alpha_distance", "diffusivity_distance"])
+    table.insert(0, "method", [name for name, _, _ in pairs])
+    table["differs"] = np.abs(official - ours).max(1)
+    means = table.groupby("method").agg(
+        {"alpha_distance": "mean", "diffusivity_distance": "mean", "differs": "max"}
+    )
+    means.insert(0, "n_fields", table.groupby("method").size())
+    return means.reset_index()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fields", type=int, default=1, help="fields of view per experiment")
@@ -66,7 +96,8 @@ if __name__ == "__main__":
     threshold = SwitchCalls().switch_threshold
     truth: list[Pieces] = []
     answers: dict[str, list[Pieces]] = {}
-    for number in range(len(BENCHMARK)):
+    states: list[tuple[str, Ensemble, Ensemble]] = []
+    for number, experiment in enumerate(BENCHMARK):
         for _, tracks in simulate(python, number, n_fields).groupby("field"):
             truth += challenge_truth(tracks)
             frames = ask_frames(tracks[["particle", "frame", "y", "x"]], exposure=0.0)
@@ -78,6 +109,10 @@ if __name__ == "__main__":
             }
             for name, pieces in said.items():
                 answers.setdefault(name, []).extend(pieces)
+            ensemble = true_ensemble(experiment.motion, tracks)
+            if (found := states_of(frames, threshold)) is not None:
+                states.append(("network", ensemble, found))
+            states.append(("one state, MSD", ensemble, one_state(said["no switch"])))
         print(f"experiment {number + 1}: {len(truth)} tracks so far", flush=True)
     write(truth, OUTPUT / "andi2_truth.txt")
     rows = []
@@ -91,6 +126,10 @@ if __name__ == "__main__":
         ours = score_pieces(truth, pieces)._asdict()
         differs = max(abs(official[key] - ours[key]) for key in ours)
         rows.append({"method": name, "n_tracks": len(truth)} | official | {"differs": differs})
-    table = pd.DataFrame(rows).round(5)
-    table.to_csv(RESULTS, index=False)
-    print(table.to_string(index=False))
+    for path, table in (
+        (RESULTS, pd.DataFrame(rows)),
+        (RESULTS_OF_STATES, score_states(python, states)),
+    ):
+        table = table.round(5)
+        table.to_csv(path, index=False)
+        print(table.to_string(index=False))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from perrin.cli import perrin_command
 from perrin.engine.benchmarks import SWITCH_TABLES, andi2, as_text, switches
 from perrin.engine.benchmarks.challenge2 import Pieces, pieces_of_labels, score_pieces
+from perrin.engine.benchmarks.ensemble2 import Ensemble, one_state, score_ensemble
 from perrin.engine.benchmarks.switch_limits import (
     count_given_parameters,
     decide_given_parameters,
@@ -26,7 +27,7 @@ from perrin.engine.benchmarks.switch_methods import cut_by_kernel, cut_by_pelt, 
 from perrin.engine.switching.network import SwitchNetwork
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import save_network
-from perrin.simulate.phenomenological import BENCHMARK
+from perrin.simulate.phenomenological import BENCHMARK, populations_of
 from perrin.simulate.switching import simulate_switching
 
 SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2, hidden=16)
@@ -72,6 +73,38 @@ def test_labels_are_cut_where_any_changes() -> None:
     cut = pieces_of_labels(alpha, diffusivity, np.full(6, 2))
     assert cut.ends.tolist() == [3, 4, 6]
     assert cut.diffusivity.tolist() == [1, 1, 2]
+
+
+def ensemble(alpha: list[float], share: list[float], sd: float = 0.05) -> Ensemble:
+    n = len(alpha)
+    return Ensemble(
+        np.array(alpha), np.full(n, sd**2), np.ones(n), np.full(n, 0.01), np.array(share)
+    )
+
+
+def test_states_of_a_population_score_zero_if_right() -> None:
+    true = ensemble([0.5, 1.5], [0.25, 0.75])
+    assert score_ensemble(true, true) == (0, 0)
+
+
+@given(st.floats(0.4, 1.6), st.floats(0.4, 1.6), st.floats(0, 1))
+@settings(max_examples=10, deadline=None)
+def test_the_distance_of_states_is_what_has_to_be_moved(
+    first: float, second: float, share: float
+) -> None:
+    """The Wasserstein distance of two mixtures that share a part: the rest, times how far."""
+    one = ensemble([1.0, first], [1 - share, share])
+    other = ensemble([1.0, second], [1 - share, share])
+    distance = score_ensemble(one, other)
+    assert distance.alpha_distance == pytest.approx(share * abs(first - second), abs=1e-5)
+    assert distance.diffusivity_distance == pytest.approx(0, abs=1e-9)
+
+
+def test_one_state_has_the_moments_of_all_frames() -> None:
+    found = one_state([pieces([50], alpha=0.5), pieces([150], alpha=1.5)])
+    assert found.alpha.tolist() == [1.25]
+    assert found.alpha_variance[0] == pytest.approx(0.25 * 0.75**2 + 0.75 * 0.25**2)
+    assert found.share.tolist() == [1]
 
 
 def log_density(steps: np.ndarray, sigma: np.ndarray) -> float:
@@ -167,6 +200,9 @@ def test_andi2_measures_every_method_on_the_same_tracks(
     together = table[table["experiment"] == 0]
     assert together["jsc_se"].notna().all()
     assert table["jsc"].between(0, 1).all()
+    states = tables["states"].set_index(["method", "experiment"])
+    assert states.loc[("one state, MSD", 1), "n_states"] == len(populations_of(BENCHMARK[2].motion))
+    assert (states[["alpha_distance", "diffusivity_distance"]] > 0).all(axis=None)
     assert "Second AnDi challenge" in as_text(tables)
 
 

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 SWITCH_TABLES = {
-    "andi2": ("andi2", "anchors"),
+    "andi2": ("andi2", "states", "anchors"),
     "switches": (
         "sigma", "presence", "time", "count", "one_switch", "false_switches", "gradual",
         "trade_off",

@@ -14,7 +14,17 @@ from perrin.engine.benchmarks.challenge2 import (
     pieces_of_labels,
     score_pieces,
 )
-from perrin.engine.benchmarks.switch_methods import BY_DISPLACEMENTS, pieces_from_cuts, pieces_of
+from perrin.engine.benchmarks.ensemble2 import (
+    one_state,
+    score_ensemble,
+    true_ensemble,
+)
+from perrin.engine.benchmarks.switch_methods import (
+    BY_DISPLACEMENTS,
+    pieces_from_cuts,
+    pieces_of,
+    states_of,
+)
 from perrin.engine.switching.inference import ask_frames
 from perrin.engine.switching.methods import SwitchCalls
 from perrin.errors import Progress
@@ -62,8 +72,10 @@ def andi2(
     dict of pandas.DataFrame
         ``andi2``: one row per method and ``experiment`` (1 to 9, 0 for all tracks together):
         ``n_tracks`` and the fields of :class:`~.challenge2.ChallengeScore`, each with its standard
-        error (``_se``, bootstrap over tracks; of all tracks only). ``anchors``: what others
-        reached.
+        error (``_se``, bootstrap over tracks; of all tracks only). ``states``: one row per method
+        and experiment (0 for their mean) with the fields of :class:`~.ensemble2.EnsembleScore`,
+        means over fields of view, and how many states there are and were found. ``anchors``: what
+        others reached.
 
     Raises
     ------
@@ -76,7 +88,8 @@ def andi2(
     -----
     The methods: the network, each track by itself; the network with what the segments of a field of
     view share (:func:`~.population.pool_segments`); PELT and kernel change point detection with an
-    MSD fit for each segment; and no switch at all with one such fit.
+    MSD fit for each segment; and no switch at all with one such fit. Of states that particles
+    share: those of the network's segments, and a single one with the moments of such fits.
     """
     rng = np.random.default_rng(seed)
     n_fields = max(1, round(n_tracks / _TRACKS_OF_A_FIELD / len(BENCHMARK)))
@@ -84,7 +97,8 @@ def andi2(
     found: dict[str, list[list[list[Pieces]]]] = {}
     truth: list[list[list[Pieces]]] = []
     total, done = len(BENCHMARK) * n_fields, 0
-    for experiment in BENCHMARK:
+    states: list[dict[str, object]] = []
+    for number, experiment in enumerate(BENCHMARK, 1):
         truth.append([])
         for of_method in found.values():
             of_method.append([])
@@ -100,6 +114,15 @@ def andi2(
             }
             for name, pieces in said.items():
                 found.setdefault(name, [[]])[-1].append(pieces)
+            ensemble = true_ensemble(experiment.motion, tracks)
+            for name, answer in (
+                ("network", states_of(frames, threshold)),
+                ("one state, MSD", one_state(said[_NO_SWITCH])),
+            ):
+                if answer is not None:
+                    row = {"n_states": len(ensemble.share), "n_found": len(answer.share)}
+                    row |= score_ensemble(ensemble, answer)._asdict()
+                    states.append({"method": name, "experiment": number} | row)
             done += 1
             if progress is not None:
                 progress("Measuring switches", done, total)
@@ -109,7 +132,11 @@ def andi2(
         for row in _scores(name, truth, of_method, np.random.default_rng(seed))
     ]
     anchors = pd.DataFrame([{"method": name} | score._asdict() for name, score in _ANCHORS])
-    return {"andi2": pd.DataFrame(rows).round(_DIGITS), "anchors": anchors}
+    return {
+        "andi2": pd.DataFrame(rows).round(_DIGITS),
+        "states": _means(pd.DataFrame(states)).round(_DIGITS),
+        "anchors": anchors,
+    }
 
 
 def challenge_truth(tracks: pd.DataFrame) -> list[Pieces]:
@@ -120,6 +147,15 @@ def challenge_truth(tracks: pd.DataFrame) -> list[Pieces]:
         )
         for _, track in tracks.groupby("particle")
     ]
+
+
+def _means(fields: pd.DataFrame) -> pd.DataFrame:
+    """Average over fields of view, and, as experiment 0, over experiments."""
+    of_each = fields.groupby(["method", "experiment"], as_index=False).mean()
+    of_all = of_each.groupby("method", as_index=False).mean().assign(experiment=0)
+    return pd.concat([of_all, of_each]).sort_values(
+        ["method", "experiment"], kind="stable", ignore_index=True
+    )
 
 
 def _scores(

@@ -11,13 +11,21 @@ import pandas as pd
 
 from perrin.engine.baselines.msd import with_noise
 from perrin.engine.benchmarks.challenge2 import Pieces
+from perrin.engine.benchmarks.ensemble2 import Ensemble, shared
 from perrin.engine.switching.inference import Frames
 from perrin.engine.switching.population import pool_segments, shared_states
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError
 from perrin.simulate.phenomenological import FREE, IMMOBILE
 
-__all__ = ["BY_DISPLACEMENTS", "cut_by_kernel", "cut_by_pelt", "pieces_from_cuts", "pieces_of"]
+__all__ = [
+    "BY_DISPLACEMENTS",
+    "cut_by_kernel",
+    "cut_by_pelt",
+    "pieces_from_cuts",
+    "pieces_of",
+    "states_of",
+]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -45,6 +53,15 @@ def pieces_of(frames: Frames, threshold: float, *, pooled: bool = False) -> list
         with suppress(InputError):  # too few tracks to share anything
             segments = pool_segments(segments, shared_states(segments, n_resamples=0))
     return _as_pieces(segments, frames.bounds)
+
+
+def states_of(frames: Frames, threshold: float) -> Ensemble | None:
+    """Return the states that the tracks share, None if they are too few for any."""
+    try:
+        states = shared_states(segments_of(frames, threshold, _SHORTEST), n_resamples=0)
+    except InputError:
+        return None
+    return shared(states)
 
 
 def _as_pieces(segments: Segments, bounds: Ints) -> list[Pieces]:

@@ -217,6 +217,7 @@ def false_switches(table: pd.DataFrame) -> pd.DataFrame:
 
 SWITCH_TITLES: Mapping[str, str] = {
     "andi2": "Second AnDi challenge, single tracks (experiment 0: all tracks together)",
+    "states": "Second AnDi challenge, states that all particles share (experiment 0: the mean)",
     "anchors": "What others reached",
     "andi2_official": "Scores of andi-datasets on its own tracks",
     "sigma": "How large is sigma: mean absolute percentage error, 100 steps",

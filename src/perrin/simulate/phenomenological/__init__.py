@@ -39,7 +39,9 @@ from perrin.simulate.phenomenological._fields import (
     simulate_fields,
 )
 from perrin.simulate.phenomenological._motions import (
+    ALPHA_BOUNDS,
     CONFINED,
+    DIFFUSIVITY_BOUNDS,
     DIRECTED,
     DIRECTED_FROM,
     FREE,
@@ -52,12 +54,15 @@ from perrin.simulate.phenomenological._motions import (
     Paths,
     Population,
     SingleState,
+    populations_of,
     simulate_paths,
 )
 
 __all__ = [
+    "ALPHA_BOUNDS",
     "BENCHMARK",
     "CONFINED",
+    "DIFFUSIVITY_BOUNDS",
     "DIRECTED",
     "DIRECTED_FROM",
     "FREE",
@@ -75,6 +80,7 @@ __all__ = [
     "challenge_experiment",
     "filter_labels",
     "in_field_of_view",
+    "populations_of",
     "simulate_experiment",
     "simulate_fields",
     "simulate_paths",

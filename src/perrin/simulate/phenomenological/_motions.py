@@ -15,7 +15,9 @@ from perrin.parameters import Parameters, parameter
 from perrin.simulate.switching import checked_transition
 
 __all__ = [
+    "ALPHA_BOUNDS",
     "CONFINED",
+    "DIFFUSIVITY_BOUNDS",
     "DIRECTED",
     "DIRECTED_FROM",
     "FREE",
@@ -28,6 +30,7 @@ __all__ = [
     "Paths",
     "Population",
     "SingleState",
+    "populations_of",
     "simulate_paths",
 ]
 
@@ -41,8 +44,10 @@ IMMOBILE, CONFINED, FREE, DIRECTED = 0, 1, 2, 3
 DIRECTED_FROM = 1.9
 """Exponent from which motion counts as directed, in the challenge."""
 
-_ALPHA_BOUNDS = (0.0, 1.999)
-_DIFFUSIVITY_BOUNDS = (1e-12, 1e6)
+ALPHA_BOUNDS = (0.0, 1.999)
+DIFFUSIVITY_BOUNDS = (1e-12, 1e6)
+"""Between which the challenge draws; diffusivities in px²/frame^alpha."""
+
 _ATTEMPTS = 1000
 
 
@@ -57,11 +62,11 @@ class Population(Parameters):
         1.0,
         "Mean of the generalised diffusivity D: along each axis, <x²> = 2 D t^alpha.",
         unit="px²/frame^alpha",
-        ge=_DIFFUSIVITY_BOUNDS[0],
-        le=_DIFFUSIVITY_BOUNDS[1],
+        ge=DIFFUSIVITY_BOUNDS[0],
+        le=DIFFUSIVITY_BOUNDS[1],
     )
     alpha: float = parameter(
-        1.0, "Mean of the anomalous exponent.", ge=_ALPHA_BOUNDS[0], le=_ALPHA_BOUNDS[1]
+        1.0, "Mean of the anomalous exponent.", ge=ALPHA_BOUNDS[0], le=ALPHA_BOUNDS[1]
     )
     diffusivity_variance: float = parameter(
         0.0, "Variance of the diffusivity between particles.", ge=0
@@ -71,8 +76,8 @@ class Population(Parameters):
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Draw the exponents and the diffusivities of ``n`` particles."""
         return (
-            _cut_gaussian(self.alpha, self.alpha_variance, _ALPHA_BOUNDS, n, rng),
-            _cut_gaussian(self.diffusivity, self.diffusivity_variance, _DIFFUSIVITY_BOUNDS, n, rng),
+            _cut_gaussian(self.alpha, self.alpha_variance, ALPHA_BOUNDS, n, rng),
+            _cut_gaussian(self.diffusivity, self.diffusivity_variance, DIFFUSIVITY_BOUNDS, n, rng),
         )
 
 
@@ -214,7 +219,7 @@ def simulate_paths(
     number: Labels = np.empty(shape, np.int8)
     leader: Ints = np.repeat(np.arange(n_particles)[:, None], n_frames, axis=1)
     start = rng.uniform(0, box, (n_particles, 2))
-    populations = _populations(motion)
+    populations = populations_of(motion)
     drawn = [p.draw(n_particles, rng) if p else np.zeros((2, n_particles)) for p in populations]
     alpha, diffusivity = (np.stack(values, axis=1) for values in zip(*drawn, strict=True))
     match motion:
@@ -248,7 +253,7 @@ def simulate_paths(
     return Paths(positions, diffusivity[leader, number], alphas, state, number)
 
 
-def _populations(motion: Motion) -> tuple[Population | None, ...]:
+def populations_of(motion: Motion) -> tuple[Population | None, ...]:
     """Return the populations by number; None does not move."""
     match motion:
         case SingleState():
