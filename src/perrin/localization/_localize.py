@@ -15,7 +15,9 @@ from perrin.io import Checkpoint, Movie, as_movie, fingerprint
 from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._trackpy import TrackpyDetector
 
-__all__ = ["Detector", "check_finite", "localize", "localize_frame", "resolve_detector"]
+__all__ = [
+    "Detector", "check_finite", "localize", "localize_frame", "minmass_of", "resolve_detector",
+]  # fmt: skip
 
 Detector = Annotated[
     TrackpyDetector | GaussianDetector, Field(title="Detector", discriminator="kind")
@@ -155,13 +157,18 @@ def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> De
     detector = detector or TrackpyDetector()
     if not isinstance(detector, TrackpyDetector) or detector.minmass is not None:
         return detector
+    return detector.model_copy(update={"minmass": minmass_of(movie, detector)})
+
+
+def minmass_of(movie: Movie, detector: TrackpyDetector) -> float:
+    """Return the least brightness of a spot, from the noise of three frames."""
     numbers = np.unique(np.linspace(0, movie.n_frames - 1, _FRAMES_FOR_NOISE).astype(int))
     found = []
     for number in numbers:
         image = movie.frame(int(number))
         check_finite(image, int(number), movie.name)
         found.append(detector.find_minmass(image))
-    return detector.model_copy(update={"minmass": float(np.median(found))})
+    return float(np.median(found))
 
 
 def check_finite(image: npt.NDArray[Any], number: int, name: str) -> None:

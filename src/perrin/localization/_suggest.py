@@ -11,10 +11,10 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from scipy.special import gammainc
 
-from perrin.errors import InputError
+from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
 from perrin.localization._gaussian import GaussianDetector
-from perrin.localization._localize import check_finite, localize_frame
+from perrin.localization._localize import check_finite
 from perrin.tracks import axes_of, validate_tracks
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def suggest_detector(
     detector: GaussianDetector | None = None,
     *,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> SuggestedDetector:
     """Find the width of the spots and the threshold for a movie.
 
@@ -86,6 +87,8 @@ def suggest_detector(
         signal-to-noise ratio are replaced. In 3D the ratio of the widths is kept.
     device
         Where to compute.
+    progress
+        Called as ``progress(what, done, total)``; may raise :class:`perrin.Cancelled`.
 
     Raises
     ------
@@ -102,8 +105,8 @@ def suggest_detector(
     detector = detector or GaussianDetector()
     n_frames = int(np.clip(_PIXELS // math.prod(movie.shape[1:]), *_FRAMES))
     numbers = np.unique(np.linspace(0, movie.n_frames - 1, n_frames).astype(int))
-    images = [movie.frame(int(number)) for number in numbers]
-    for number, image in zip(numbers, images, strict=True):
+    frames = np.stack([movie.frame(int(number)) for number in numbers])
+    for number, image in zip(numbers, frames, strict=True):
         check_finite(image, int(number), movie.name)
     shortest = min(movie.shape[-2:])
     ratio = 1.0 if detector.sigma_z is None else detector.sigma_z / detector.sigma
@@ -116,9 +119,11 @@ def suggest_detector(
         return detector.model_copy(update=changes)
 
     widths = _WIDTHS[shortest >= _WIDTHS * _BEST_RATIO * 8]
-    strengths = [
-        _strength(images, at(width * _BEST_RATIO, fit="radial"), device) for width in widths
-    ]
+    n_looks = len(widths) + _ROUNDS
+    strengths: list[float] = []
+    for width in widths:
+        _report(progress, len(strengths), n_looks)
+        strengths.append(_strength(frames, at(width * _BEST_RATIO, fit="radial"), device))
     if not strengths or max(strengths) == 0:
         raise InputError(
             f"No spot stands out from the noise of {movie.name}, whatever its width. If the spots "
@@ -126,10 +131,9 @@ def suggest_detector(
         )
     best = int(np.argmax(strengths))
     sigma, n_used, error = float(widths[best]), 0, math.nan
-    for _ in range(_ROUNDS):
-        fitted = np.concatenate(
-            [_clear(localize_frame(image, at(sigma), device))["sigma"] for image in images]
-        )
+    for number in range(_ROUNDS):
+        _report(progress, len(widths) + number, n_looks)
+        fitted = _clear(at(sigma).locate_frames(frames, device))["sigma"]
         if len(fitted) < _FEWEST:
             break
         n_used = len(fitted)
@@ -137,7 +141,7 @@ def suggest_detector(
         error = 1.2533 * float(fitted.std()) / math.sqrt(n_used)  # of a median
     least = float(f"{at(sigma).threshold(movie.shape[1:]):.3g}")
     chosen = at(float(f"{sigma:.3g}"), min_snr=least)
-    n_found = np.mean([len(localize_frame(image, chosen, device)) for image in images])
+    n_found = len(chosen.locate_frames(frames, device)) / len(frames)
     refined = (
         f"Gaussians fitted to {n_used} of them have a median width of {sigma:.2f} ± {error:.2f} px"
         if n_used
@@ -152,24 +156,27 @@ def suggest_detector(
             f"Least signal-to-noise ratio {least:g}: a frame of {size} px with nothing but noise "
             f"is expected to have at most {chosen.false_spots:g} maxima above it, by the theory "
             f"of Gaussian random fields. With it, {n_found:.1f} spots per frame are found in the "
-            f"{len(images)} frames looked at.",
+            f"{len(frames)} frames looked at.",
         ),
     )
 
 
-def _strength(images: list[npt.NDArray[Any]], detector: GaussianDetector, device: str) -> float:
+def _report(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress("Looking for the width of the spots", done, total)
+
+
+def _strength(frames: npt.NDArray[Any], detector: GaussianDetector, device: str) -> float:
     """Mean signal-to-noise ratio of the strongest spots."""
-    found = [
-        localize_frame(image, detector, device)["snr"].nlargest(_STRONGEST) for image in images
-    ]
-    values = np.concatenate(found)
+    found = detector.locate_frames(frames, device).groupby("frame")["snr"].nlargest(_STRONGEST)
     # Where fewer spots are found, those missing count as none.
-    return float(values.sum() / (_STRONGEST * len(images)))
+    return float(found.sum() / (_STRONGEST * len(frames)))
 
 
 def _clear(spots: pd.DataFrame) -> pd.DataFrame:
     """Return the spots whose width is not that of a chance maximum."""
-    clear: pd.DataFrame = spots[spots["snr"] > 1.5 * spots["snr"].min()]
+    weakest = spots.groupby("frame")["snr"].transform("min")
+    clear: pd.DataFrame = spots[spots["snr"] > 1.5 * weakest]
     return clear
 
 
