@@ -43,6 +43,7 @@ not at all.
 
 # What a command does, in its line of the list, and where it is defined.
 _COMMANDS = {
+    "suggest": ("_suggest:suggest_command", "Suggest parameters for a movie, and say why."),
     "run": ("_movies:run_command", "Track the particles of a movie and analyse the tracks."),
     "track": ("_movies:track_command", "Find the particles of a movie and link them to tracks."),
     "analyze": ("_movies:analyze_command", "Analyse tracks: model, alpha, diffusivity, switches."),

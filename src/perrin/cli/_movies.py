@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "analyze_command", "run_command", "say_units", "say_written", "track_command", "track_line",
+    "analyze_command", "movie_options", "open_movie", "run_command", "say_units", "say_written",
+    "track_command", "track_line",
 ]  # fmt: skip
 
 _SCRAPS = 5
 
 
-def _movie_options(command: Any) -> Any:
+def movie_options(command: Any) -> Any:
+    """Add the argument and the options that say what movie to open."""
     command = click.option(
         "--axes",
         metavar="LETTERS",
@@ -45,7 +47,7 @@ def _movie_options(command: Any) -> Any:
 
 
 @click.command("track", cls=SectionedCommand)
-@_movie_options
+@movie_options
 @out_options
 @add_options(Recipe, "calibration", *FINDING_STEPS)
 def track_command(
@@ -69,7 +71,7 @@ def track_command(
     """
     recipe = _recipe(recipe_file, options)
     check_folder(out, analysis=False, overwrite=overwrite)
-    opened = _open(movie, channel, axes, quiet)
+    opened = open_movie(movie, channel, axes, quiet)
     recipe = recipe.calibrated(opened.calibration)
     say_units(recipe.calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
@@ -87,7 +89,7 @@ def track_command(
 
 
 @click.command("run", cls=SectionedCommand)
-@_movie_options
+@movie_options
 @out_options
 @device_option
 @add_options(Recipe)
@@ -115,7 +117,7 @@ def run_command(
     """
     recipe = _recipe(recipe_file, options)
     check_folder(out, overwrite=overwrite)
-    opened = _open(movie, channel, axes, quiet)
+    opened = open_movie(movie, channel, axes, quiet)
     say_units(recipe.calibrated(opened.calibration).calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
         result = run(opened, recipe, device=device, progress=progress, checkpoint=checkpoint)
@@ -206,7 +208,8 @@ def _resumable(out: Path, quiet: bool) -> Iterator[Checkpoint]:
         raise
 
 
-def _open(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Movie:
+def open_movie(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Movie:
+    """Open a movie, and note what had to be assumed."""
     movie = read_movie(path, channel=channel, axes=axes)
     for sentence in movie.notes:
         note(f"Note: {sentence}", quiet=quiet)
