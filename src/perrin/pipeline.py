@@ -13,10 +13,11 @@ from pydantic import Field
 
 import perrin
 from perrin.analysis import Analysis, AnalysisParameters, analyze
+from perrin.curation import CuratedTracks, Curation, curate, with_notes
 from perrin.errors import InputError, Progress
-from perrin.filters import TrackFilters
+from perrin.filters import NO_FILTERS, TrackFilters
 from perrin.io import Checkpoint, Movie, as_movie
-from perrin.linking import DriftCorrection, Linker, NearestLinker, correct_drift, link
+from perrin.linking import DriftCorrection, Linker, MotionLinker, correct_drift, link
 from perrin.localization import Detector, TrackpyDetector, localize
 from perrin.parameters import Parameters
 from perrin.results import TableFormat, save_results
@@ -25,7 +26,10 @@ from perrin.tracks import Calibration
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FINDING_STEPS", "Found", "Recipe", "Result", "find_tracks", "run", "track_movie"]
+__all__ = [
+    "FINDING_STEPS", "Found", "Recipe", "Result", "analyze_curated", "find_tracks", "run",
+    "track_movie",
+]  # fmt: skip
 
 RECIPE_VERSION = 1
 FINDING_STEPS = ("detector", "linker", "drift")
@@ -50,7 +54,7 @@ class Recipe(Parameters):
         description="How spots are found in a frame.",
     )
     linker: Linker = Field(
-        default=NearestLinker(), title="Link", description="How spots become tracks."
+        default=MotionLinker(), title="Link", description="How spots become tracks."
     )
     drift: DriftCorrection = Field(
         default=DriftCorrection(),
@@ -147,12 +151,18 @@ class Result:
         The analysis of the tracks, in physical units where they are known.
     recipe
         The recipe that made it, with the calibration that was used.
+    curation
+        What was done to the tracks by hand, if anything.
+    uncurated
+        The track table before that.
     """
 
     tracks: pd.DataFrame
     localizations: pd.DataFrame
     analysis: Analysis
     recipe: Recipe
+    curation: Curation | None = None
+    uncurated: pd.DataFrame | None = None
 
     def save(
         self,
@@ -170,6 +180,8 @@ class Result:
             recipe=self.recipe.to_yaml(),
             tracks=self.tracks,
             analysis=self.analysis,
+            curation=self.curation,
+            uncurated=self.uncurated,
             overwrite=overwrite,
             table_format=table_format,
         )
@@ -245,6 +257,7 @@ def run(
     movie: Movie | Any,
     recipe: Recipe | None = None,
     *,
+    curation: Curation | None = None,
     device: str = "auto",
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
@@ -259,6 +272,8 @@ def run(
     recipe
         Parameters of each step; the defaults if not given. Its calibration goes before that of
         the movie, field by field.
+    curation
+        What was done by hand to the tracks that the same recipe found in the same movie before.
     device
         Where networks and detector run: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
     progress
@@ -275,10 +290,60 @@ def run(
     localizations, tracks = find_tracks(
         movie, recipe, device=device, progress=progress, checkpoint=checkpoint
     )
-    analysis = analyze(
-        tracks, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
+    curated, analysis = analyze_curated(tracks, recipe, curation, device=device, progress=progress)
+    if curation is None:
+        return Result(tracks, localizations, analysis, recipe)
+    return Result(curated.table(), localizations, analysis, recipe, curation, tracks)
+
+
+def analyze_curated(
+    tracks: pd.DataFrame,
+    recipe: Recipe,
+    curation: Curation | None = None,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[CuratedTracks, Analysis]:
+    """Analyse tracks as a recipe says, after what was done to them by hand.
+
+    Parameters
+    ----------
+    tracks
+        The track table that the curation was made on.
+    recipe
+        Its calibration, analysis and filters count here.
+    curation
+        What was done by hand.
+    device, progress
+        As for :func:`perrin.analyze`.
+
+    Returns
+    -------
+    tracks : CuratedTracks
+    analysis : Analysis
+        With filters or a curation, ``per_track`` has the columns that
+        :func:`perrin.curation.with_notes` adds.
+
+    Raises
+    ------
+    InputError
+        If the tracks cannot be used, or the curation was made on others.
+    """
+    curated = (
+        CuratedTracks.of(tracks, recipe.filters)
+        if curation is None
+        else curate(tracks, curation, recipe.filters)
     )
-    return Result(tracks, localizations, analysis, recipe)
+    analysis = analyze(
+        tracks if curation is None else curated.table(),
+        recipe.calibration,
+        device=device,
+        parameters=recipe.analysis,
+        progress=progress,
+    )
+    if curation is not None or recipe.filters != NO_FILTERS:
+        analysis = with_notes(analysis, curated)
+    return curated, analysis
 
 
 def _calibrated(movie: Movie | Any, recipe: Recipe | None) -> tuple[Movie, Recipe]:

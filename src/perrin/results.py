@@ -9,27 +9,40 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import Field
+
 from perrin.errors import InputError, OutputError
-from perrin.io import atomic_files, with_calibration, write_together
+from perrin.io import atomic_files, read_table, with_calibration, write_together
+from perrin.parameters import Parameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from perrin.analysis import Analysis
+    from perrin.curation import Curation
 
 __all__ = [
     "ANALYSIS_TABLES",
+    "CURATION_FILE",
     "OVERVIEW_FIGURE",
     "RECIPE_FILE",
+    "SOURCE_FILE",
     "TRACKS_TABLE",
+    "UNCURATED_TABLE",
+    "Source",
     "TableFormat",
     "check_files",
     "check_folder",
+    "read_analysis",
     "recipe_beside",
     "save_results",
+    "source_of_tracks",
 ]
 
 TRACKS_TABLE = "tracks"
+UNCURATED_TABLE = "tracks_uncurated"
+CURATION_FILE = "curation.yaml"
+SOURCE_FILE = "source.yaml"
 ANALYSIS_TABLES = ("per_track", "per_frame", "switches")
 OVERVIEW_FIGURE = "overview.png"
 RECIPE_FILE = "recipe.yaml"
@@ -37,6 +50,17 @@ RECIPE_FILE = "recipe.yaml"
 TableFormat = Literal["csv", "parquet"]
 """How tables are written; Parquet needs the extra ``napari-perrin[parquet]``."""
 _FORMATS: tuple[TableFormat, ...] = ("csv", "parquet")
+
+
+class Source(Parameters):
+    """Where results came from, and how they were looked at: what opening them again needs."""
+
+    version: Literal[1] = Field(default=1, description="Version of the file's format.")
+    movie: str | None = Field(default=None, description="The file of the movie.")
+    sample: str | None = Field(default=None, description="The sample that the movie is.")
+    tracks: str | None = Field(default=None, description="The file of tracks made elsewhere.")
+    layer: str | None = Field(default=None, description="Name of the layer in the window.")
+    color_by: str | None = Field(default=None, description="What the layer was coloured by.")
 
 
 class _Probed(Exception):
@@ -115,6 +139,9 @@ def save_results(
     recipe: str,
     tracks: pd.DataFrame | None = None,
     analysis: Analysis | None = None,
+    curation: Curation | None = None,
+    uncurated: pd.DataFrame | None = None,
+    source: Source | None = None,
     overwrite: bool = False,
     table_format: TableFormat = "csv",
 ) -> list[Path]:
@@ -131,6 +158,12 @@ def save_results(
     analysis
         Its tables, as ``per_track.csv``, ``per_frame.csv`` and ``switches.csv``, and what they say
         of all tracks together, as ``overview.png``.
+    curation
+        What was done to the tracks by hand, as ``curation.yaml``.
+    uncurated
+        The track table before that, as ``tracks_uncurated.csv``.
+    source
+        Where it all came from, as ``source.yaml``.
     overwrite
         Whether earlier results may be replaced. Tables of an earlier analysis that new tracks
         make outdated are removed; other files in the folder are never touched.
@@ -161,6 +194,12 @@ def save_results(
     if analysis is not None:
         files |= {f"{name}.{table_format}": getattr(analysis, name) for name in ANALYSIS_TABLES}
         files[OVERVIEW_FIGURE] = _overview(analysis, tracks)
+    if curation is not None:
+        files[CURATION_FILE] = curation.to_yaml()
+    if uncurated is not None:
+        files[f"{UNCURATED_TABLE}.{table_format}"] = with_calibration(uncurated)
+    if source is not None:
+        files[SOURCE_FILE] = source.to_yaml()
     paths = write_together({**files, RECIPE_FILE: recipe}, folder, overwrite=overwrite)
     for path in outdated:
         if path not in paths:
@@ -172,23 +211,69 @@ def recipe_beside(table: str | os.PathLike[str]) -> Path | None:
     """Find the recipe that Perrin saved beside a result table, if there is one."""
     path = Path(table)
     beside = path.parent / RECIPE_FILE
-    return beside if path.stem == TRACKS_TABLE and beside.is_file() else None
+    return beside if path.stem in (TRACKS_TABLE, UNCURATED_TABLE) and beside.is_file() else None
+
+
+def source_of_tracks(table: str | os.PathLike[str]) -> Source:
+    """Return where a track table came from: the file itself, and what Perrin saved beside it."""
+    path = Path(table).resolve()
+    beside = path.parent / SOURCE_FILE
+    known = Source.read(beside) if beside.is_file() else Source()
+    return known.model_copy(update={"tracks": str(path)})
+
+
+def read_analysis(folder: str | os.PathLike[str]) -> Analysis:
+    """Read the analysis that a folder of results holds.
+
+    Parameters
+    ----------
+    folder
+        Written by :func:`save_results`.
+
+    Raises
+    ------
+    InputError
+        If a table or the recipe is missing or cannot be read.
+    """
+    from perrin.analysis import Analysis
+    from perrin.pipeline import Recipe
+
+    folder = Path(folder)
+    tables = []
+    for name in ANALYSIS_TABLES:
+        paths = [folder / f"{name}.{suffix}" for suffix in _FORMATS]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise InputError(
+                f"{folder} holds no {name}.csv: it is no folder of results of 'perrin analyze' or "
+                "'perrin run'."
+            )
+        tables.append(read_table(path).reset_index(drop=True))
+    # A file does not tell a text without letters from none.
+    tables[0]["flags"] = tables[0]["flags"].fillna("")
+    recipe = Recipe.read(folder / RECIPE_FILE)
+    per_track, per_frame, switches = tables
+    return Analysis(per_track, per_frame, switches, recipe.calibration, recipe.analysis)
 
 
 def _earlier(folder: Path, tracks: bool, analysis: bool) -> list[Path]:
     """List earlier results that new ones would replace or make outdated."""
-    names: Sequence[str] = (TRACKS_TABLE,) if tracks else ()
+    names: Sequence[str] = (TRACKS_TABLE, UNCURATED_TABLE) if tracks else ()
     # New tracks leave nothing of an earlier analysis true.
     names = [*names, *(ANALYSIS_TABLES if analysis or tracks else ())]
     files = [f"{name}.{suffix}" for name in names for suffix in _FORMATS]
-    files += [*([OVERVIEW_FIGURE] if analysis or tracks else []), RECIPE_FILE]
+    files += [OVERVIEW_FIGURE] if analysis or tracks else []
+    files += [CURATION_FILE] if tracks else []
+    files += [SOURCE_FILE, RECIPE_FILE]
     return [folder / name for name in files if os.path.lexists(folder / name)]
 
 
 def _overview(analysis: Analysis, tracks: pd.DataFrame | None) -> bytes:
+    from perrin.curation import only_kept
     from perrin.population import population_states
     from perrin.population_figure import population_figure
 
+    analysis, tracks = only_kept(analysis, tracks)
     try:
         states = population_states(analysis)
     except InputError:

@@ -11,7 +11,7 @@ from perrin.models import MODELS, PROBABILITY_COLUMNS
 if TYPE_CHECKING:
     from perrin.analysis import Analysis
 
-__all__ = ["NOT_JUDGED", "describe", "summarize"]
+__all__ = ["NOT_JUDGED", "describe", "summarize", "summarize_movie"]
 
 NOT_JUDGED = "not judged"
 """What tracks are counted as for which no model is called."""
@@ -19,6 +19,8 @@ NOT_JUDGED = "not judged"
 
 def summarize(analysis: Analysis) -> pd.DataFrame:
     """Count the tracks of each model, with the medians of what was measured on them.
+
+    Tracks that were rejected, or that a filter does not keep, do not count.
 
     Parameters
     ----------
@@ -34,10 +36,46 @@ def summarize(analysis: Analysis) -> pd.DataFrame:
         ``calibration.diffusivity_unit``) and ``noise`` (``noise_unit``) over the tracks for which
         they are known, and ``switches``, their total number.
     """
-    table = analysis.per_track
+    table = _counted(analysis)
     model = table["model"].astype(object).where(table["model"].notna(), NOT_JUDGED)
     rows = [_row(name, table[model == name]) for name in (*MODELS, NOT_JUDGED)]
     return pd.DataFrame([*(row for row in rows if row["tracks"]), _row("all", table)])
+
+
+def summarize_movie(per_track: pd.DataFrame) -> dict[str, object]:
+    """Put what was found in one movie in one row.
+
+    Parameters
+    ----------
+    per_track
+        Table of an :class:`perrin.analysis.Analysis`, or as it was read from a file.
+
+    Returns
+    -------
+    dict
+        ``n_tracks``, ``n_localizations``, ``median_points`` of a track; the medians ``alpha``,
+        ``diffusivity`` and ``noise`` with ``diffusivity_unit`` and ``noise_unit``; ``n_switches``;
+        and the number of tracks of each model, ``n_attm`` to ``n_sbm``, and ``n_not_judged``.
+    """
+    whole = _row("all", per_track)
+    model = per_track["model"].astype(object).where(per_track["model"].notna(), NOT_JUDGED)
+    counts = model.value_counts()
+    units = {
+        name: per_track[name].iloc[0] if len(per_track) else None
+        for name in ("diffusivity_unit", "noise_unit")
+    }
+    return {
+        "n_tracks": whole["tracks"],
+        "n_localizations": int(per_track["n_points"].sum()),
+        "median_points": _median(per_track["n_points"]),
+        **{name: whole[name] for name in ("alpha", "diffusivity", "noise")},
+        **units,
+        "n_switches": whole["switches"],
+        **{
+            f"n_{name.lower().replace(' ', '_')}": int(counts.get(name, 0))
+            for name in (*MODELS, NOT_JUDGED)
+        },
+    }
 
 
 def describe(analysis: Analysis) -> str:
@@ -66,7 +104,12 @@ def describe(analysis: Analysis) -> str:
         line = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
         lines.append("  ".join(line).rstrip())
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:], _trust(analysis.per_track)])
+    return "\n".join([lines[0], rule, *lines[1:], _trust(_counted(analysis))])
+
+
+def _counted(analysis: Analysis) -> pd.DataFrame:
+    table = analysis.per_track
+    return table[table["kept"]] if "kept" in table else table
 
 
 def _trust(table: pd.DataFrame) -> str:

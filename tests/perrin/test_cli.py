@@ -54,7 +54,8 @@ def test_run_writes_tables_and_says_what_it_found(spots_movie: Path, tmp_path: P
     done = command("run", spots_movie, "--out", tmp_path / "out", "--device", "cpu", *FIND)
     assert done.returncode == 0, done.stderr
     assert names(tmp_path / "out") == [
-        "per_frame.csv", "per_track.csv", "recipe.yaml", "switches.csv", "tracks.csv",
+        "overview.png", "per_frame.csv", "per_track.csv", "recipe.yaml", "source.yaml",
+        "switches.csv", "tracks.csv",
     ]  # fmt: skip
     assert "median D (µm²/s)" in done.stdout
     assert "Pixel size 0.1 µm, frame interval 0.05 s" in done.stderr
@@ -76,7 +77,7 @@ def test_track_then_analyze_equals_run(spots_movie: Path, tmp_path: Path) -> Non
     whole = command("run", spots_movie, "-o", tmp_path / "whole", "--device", "cpu", *FIND)
     first = command("track", spots_movie, "-o", tmp_path / "tracks", *FIND)
     assert (whole.returncode, first.returncode) == (0, 0), whole.stderr + first.stderr
-    assert names(tmp_path / "tracks") == ["recipe.yaml", "tracks.csv"]
+    assert names(tmp_path / "tracks") == ["recipe.yaml", "source.yaml", "tracks.csv"]
     second = command(
         "analyze", tmp_path / "tracks/tracks.csv", "-o", tmp_path / "analysis", "--device", "cpu"
     )

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perrin.analysis import Analysis, analyze
+from perrin.analysis import Analysis
+from perrin.batch import MovieJob, is_one_movie
+from perrin.cli._batch import run_batch
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
+from perrin.curation import Curation
 from perrin.engine.engines import ENGINES
 from perrin.io import Checkpoint, Movie, read_movie, read_tracks
-from perrin.pipeline import FINDING_STEPS, Recipe, run, track_movie
-from perrin.results import TableFormat, check_folder, recipe_beside, save_results
+from perrin.pipeline import FINDING_STEPS, Recipe, analyze_curated, run, track_movie
+from perrin.results import (
+    Source,
+    TableFormat,
+    check_folder,
+    recipe_beside,
+    save_results,
+    source_of_tracks,
+)
 from perrin.summary import describe
 from perrin.tracks import Calibration, index_tracks
 
@@ -29,9 +39,21 @@ __all__ = [
 
 _SCRAPS = 5
 
+_curation_option = click.option(
+    "--curation",
+    "curation_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Do to the tracks what was done by hand before: the curation.yaml of a folder of results.",
+)
+
 
 def movie_options(command: Any) -> Any:
     """Add the argument and the options that say what movie to open."""
+    return click.argument("movie", type=click.Path(path_type=Path))(_part_options(command))
+
+
+def _part_options(command: Any) -> Any:
     command = click.option(
         "--axes",
         metavar="LETTERS",
@@ -43,7 +65,12 @@ def movie_options(command: Any) -> Any:
         metavar="N",
         help="Which channel of the movie to take, counting from 0.",
     )(command)
-    return click.argument("movie", type=click.Path(path_type=Path))(command)
+    return click.option(
+        "--series",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Which image to take, counting from 0, of a file with several (positions, scenes).",
+    )(command)
 
 
 @click.command("track", cls=SectionedCommand)
@@ -59,9 +86,10 @@ def track_command(
     quiet: bool,
     channel: int | None,
     axes: str | None,
+    series: int | None,
     **options: Any,
 ) -> None:
-    """Find particles in MOVIE (a TIFF file) and link them to tracks.
+    """Find particles in MOVIE (TIFF, OME-Zarr, ND2, CZI, LIF) and link them to tracks.
 
     Writes tracks.csv (positions in pixels, times in frames) and recipe.yaml.
 
@@ -71,7 +99,7 @@ def track_command(
     """
     recipe = _recipe(recipe_file, options)
     check_folder(out, analysis=False, overwrite=overwrite)
-    opened = open_movie(movie, channel, axes, quiet)
+    opened = open_movie(movie, channel, axes, quiet, series)
     recipe = recipe.calibrated(opened.calibration)
     say_units(recipe.calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
@@ -80,6 +108,7 @@ def track_command(
             out,
             recipe=_recipe_text(recipe, movie),
             tracks=tracks,
+            source=Source(movie=str(movie.resolve())),
             overwrite=overwrite,
             table_format=table_format,
         )
@@ -89,12 +118,26 @@ def track_command(
 
 
 @click.command("run", cls=SectionedCommand)
-@movie_options
+@click.argument("movies", type=click.Path(path_type=Path), nargs=-1, required=True)
+@_part_options
 @out_options
 @device_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many movies to do at a time, each in a process of its own.  [default: one per "
+    "processor]",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Do the movies on the Dask cluster of this scheduler (its address, or its file).",
+)
+@_curation_option
 @add_options(Recipe)
 def run_command(
-    movie: Path,
+    movies: tuple[Path, ...],
     out: Path,
     recipe_file: Path | None,
     table_format: TableFormat,
@@ -102,45 +145,76 @@ def run_command(
     quiet: bool,
     channel: int | None,
     axes: str | None,
+    series: int | None,
     device: str,
+    workers: int | None,
+    scheduler: str | None,
+    curation_file: Path | None,
     **options: Any,
-) -> None:
-    """Track the particles of MOVIE (a TIFF file) and analyse their tracks.
+) -> int:
+    """Track the particles of MOVIES and analyse their tracks.
 
-    Writes tracks.csv, per_track.csv (model, alpha, diffusivity, ... of each track), per_frame.csv,
-    switches.csv and recipe.yaml.
+    A movie is a TIFF, ND2, CZI or LIF file or an OME-Zarr folder. Writes tracks.csv, per_track.csv
+    (model, alpha, diffusivity, ... of each track), per_frame.csv, switches.csv and recipe.yaml.
+
+    Several movies, a folder of them or a pattern are done with one recipe, each with a folder of
+    results of its own; summary.csv and report.html are about all of them. Movies that are finished
+    are skipped, so that the same command goes on after it was stopped.
 
     \b
     Examples:
       perrin run beads.tif --out beads
       perrin run beads.tif --out beads --diameter 9 --minmass 300
+      perrin run recordings --out results --recipe beads/recipe.yaml --workers 4
     """
     recipe = _recipe(recipe_file, options)
+    if scheduler is not None or workers is not None or not is_one_movie(movies):
+        if curation_file is not None:
+            raise click.UsageError("--curation is of one movie; it cannot be done to several.")
+        job = MovieJob(
+            movies[0], out, recipe, channel, axes, series, device, table_format, overwrite
+        )
+        return run_batch(movies, out, job, workers=workers, scheduler=scheduler, quiet=quiet)
+    (movie,) = movies
+    curation = None if curation_file is None else Curation.read(curation_file)
     check_folder(out, overwrite=overwrite)
-    opened = open_movie(movie, channel, axes, quiet)
+    opened = open_movie(movie, channel, axes, quiet, series)
     say_units(recipe.calibrated(opened.calibration).calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
-        result = run(opened, recipe, device=device, progress=progress, checkpoint=checkpoint)
+        result = run(
+            opened,
+            recipe,
+            curation=curation,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
         paths = save_results(
             out,
             recipe=_recipe_text(result.recipe, movie),
             tracks=result.tracks,
             analysis=result.analysis,
+            curation=result.curation,
+            uncurated=result.uncurated,
+            source=Source(movie=str(movie.resolve())),
             overwrite=overwrite,
             table_format=table_format,
         )
     click.echo(track_line(result.tracks))
     _warn_of_scraps(result.tracks, quiet)
+    _say_kept(result.analysis)
     click.echo(describe(result.analysis))
     _warn_of_engine(result.analysis, quiet)
     say_written(paths, quiet)
+    return 0
 
 
 @click.command("analyze", cls=SectionedCommand)
 @click.argument("tracks", type=click.Path(path_type=Path))
 @out_options
 @device_option
-@add_options(Recipe, "calibration", "analysis")
+@_curation_option
+@add_options(Recipe, "calibration", "analysis", "filters")
 def analyze_command(
     tracks: Path,
     out: Path,
@@ -149,6 +223,7 @@ def analyze_command(
     overwrite: bool,
     quiet: bool,
     device: str,
+    curation_file: Path | None,
     **options: Any,
 ) -> None:
     """Analyse TRACKS: which motion, how anomalous, how fast, and where it changes.
@@ -156,7 +231,8 @@ def analyze_command(
     TRACKS is a CSV or Parquet table with the columns particle, frame, y, x (pixels; z too in 3D),
     as trackpy makes it, or a TrackMate XML file. Writes per_track.csv, per_frame.csv, switches.csv
     and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless another is
-    given.
+    given. A curation is done to the tracks that it was made on (tracks_uncurated.csv), and writes
+    tracks.csv too.
 
     \b
     Examples:
@@ -167,20 +243,30 @@ def analyze_command(
         note(f"Using the parameters and the calibration in {beside}.", quiet=quiet)
         recipe_file = beside
     recipe = _recipe(recipe_file, options)
-    check_folder(out, tracks=False, overwrite=overwrite)
+    curation = None if curation_file is None else Curation.read(curation_file)
+    check_folder(out, tracks=curation is not None, overwrite=overwrite)
     table = read_tracks(tracks)
     recipe = recipe.calibrated(table.attrs.get("calibration"))
     say_units(recipe.calibration, quiet)
     with progress_bars(quiet=quiet) as progress:
-        analysis = analyze(
-            table, recipe.calibration, device=device, parameters=recipe.analysis, progress=progress
+        curated, analysis = analyze_curated(
+            table, recipe, curation, device=device, progress=progress
         )
     # How foreign tracks were made is not known, and their recipe does not pretend to.
     text = _recipe_text(recipe, tracks, leave_out=() if recipe_file else FINDING_STEPS)
     paths = save_results(
-        out, recipe=text, analysis=analysis, overwrite=overwrite, table_format=table_format
+        out,
+        recipe=text,
+        tracks=None if curation is None else curated.table(),
+        analysis=analysis,
+        curation=curation,
+        uncurated=None if curation is None else table,
+        source=source_of_tracks(tracks),
+        overwrite=overwrite,
+        table_format=table_format,
     )
-    click.echo(track_line(table))
+    click.echo(track_line(curated.table()))
+    _say_kept(analysis)
     click.echo(describe(analysis))
     _warn_of_engine(analysis, quiet)
     say_written(paths, quiet)
@@ -208,9 +294,11 @@ def _resumable(out: Path, quiet: bool) -> Iterator[Checkpoint]:
         raise
 
 
-def open_movie(path: Path, channel: int | None, axes: str | None, quiet: bool) -> Movie:
+def open_movie(
+    path: Path, channel: int | None, axes: str | None, quiet: bool, series: int | None
+) -> Movie:
     """Open a movie, and note what had to be assumed."""
-    movie = read_movie(path, channel=channel, axes=axes)
+    movie = read_movie(path, channel=channel, axes=axes, series=series)
     for sentence in movie.notes:
         note(f"Note: {sentence}", quiet=quiet)
     return movie
@@ -258,6 +346,12 @@ def _warn_of_scraps(tracks: pd.DataFrame, quiet: bool) -> None:
             "shows, change --diameter, --minmass or --search-range, or raise --min-length.",
             quiet=quiet,
         )
+
+
+def _say_kept(analysis: Analysis) -> None:
+    if "kept" in analysis.per_track:
+        kept = analysis.per_track["kept"]
+        click.echo(f"{int(kept.sum())} of them kept by filters and curation:")
 
 
 def _warn_of_engine(analysis: Analysis, quiet: bool) -> None:

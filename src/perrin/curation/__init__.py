@@ -18,7 +18,7 @@ from perrin.curation._operations import (
     Split,
     fingerprint,
 )
-from perrin.curation._results import CURATED_COLUMNS, reanalyze, with_notes
+from perrin.curation._results import CURATED_COLUMNS, only_kept, reanalyze, with_notes
 from perrin.curation._tracks import Change, CuratedTracks, Note
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Split",
     "curate",
     "fingerprint",
+    "only_kept",
     "reanalyze",
     "with_notes",
 ]

@@ -13,7 +13,7 @@ from perrin.curation._tracks import CuratedTracks, Note
 from perrin.errors import Progress
 from perrin.filters import with_first_frame
 
-__all__ = ["CURATED_COLUMNS", "reanalyze", "with_notes"]
+__all__ = ["CURATED_COLUMNS", "only_kept", "reanalyze", "with_notes"]
 
 CURATED_COLUMNS = ("verdict", "label", "kept")
 """What curation and filters add to ``per_track``."""
@@ -95,3 +95,32 @@ def with_notes(analysis: Analysis, curated: CuratedTracks) -> Analysis:
     kept = curated.filters.kept(with_first_frame(per_track, curated.table()))
     kept &= (verdicts != "rejected").to_numpy(np.bool_)
     return replace(analysis, per_track=per_track.assign(verdict=verdicts, label=labels, kept=kept))
+
+
+def only_kept(
+    analysis: Analysis, tracks: pd.DataFrame | None = None
+) -> tuple[Analysis, pd.DataFrame | None]:
+    """Leave out the tracks that were rejected or that a filter does not keep.
+
+    Parameters
+    ----------
+    analysis
+        With or without what :func:`with_notes` adds; without, every track is kept.
+    tracks
+        The track table, if that is wanted too.
+    """
+    per_track = analysis.per_track
+    if "kept" not in per_track or per_track["kept"].all():
+        return analysis, tracks
+    particles = per_track.loc[per_track["kept"], "particle"]
+
+    def part(table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["particle"].isin(particles)].reset_index(drop=True)
+
+    kept = replace(
+        analysis,
+        per_track=part(per_track),
+        per_frame=part(analysis.per_frame),
+        switches=part(analysis.switches),
+    )
+    return kept, None if tracks is None else part(tracks)
