@@ -48,6 +48,7 @@ _COMMANDS = {
     "track": ("_movies:track_command", "Find the particles of a movie and link them to tracks."),
     "analyze": ("_movies:analyze_command", "Analyse tracks: model, alpha, diffusivity, switches."),
     "stats": ("_stats:stats_command", "Measure tracks: MSD, ergodicity, states; two conditions."),
+    "compare": ("_compare:compare_command", "Compare tracks and their analysis with the truth."),
     "samples": ("_samples:samples_command", "List the sample movies, or copy one to a file."),
     "simulate": ("_simulate:simulate_command", "Make tracks of a diffusion model, and a movie."),
     "learn": ("_learn:learn_command", "Train networks on your own tracks, and use them."),
