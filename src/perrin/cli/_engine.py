@@ -14,8 +14,9 @@ from perrin.engine.train import Training
 
 __all__ = ["benchmark_command", "train_command"]
 
-_BENCHMARKS = ("andi1", "andi2", "switches")
-"""Functions of :mod:`perrin.engine.benchmarks`."""
+_LEARN = "learn"
+_BENCHMARKS = ("andi1", "andi2", "switches", _LEARN)
+"""Functions of :mod:`perrin.engine.benchmarks`, and the one of :mod:`perrin.learn`."""
 
 
 @click.command("train", cls=SectionedCommand)
@@ -83,7 +84,8 @@ def _engine_names(
     show_default=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Tracks for each of the main figures; of andi2, roughly all tracks together.",
+    help="Tracks for each of the main figures; of andi2, roughly all tracks together; of learn, "
+    "always as many as published.",
 )
 @click.option(
     "--full",
@@ -135,6 +137,8 @@ def benchmark_command(
               the motion is between them, by its official scores
     switches  how large, whether, when and how often (van Velzen 2020); one switch of model
               or exponent; false alarms
+    learn     networks trained on cells of three classes (Rieke 2016): environments told
+              apart, tracks made
 
     \b
     Examples:
@@ -149,6 +153,11 @@ def benchmark_command(
     """
     from perrin.engine import benchmarks
 
+    if name == _LEARN:
+        if full or engines or weights is not None:
+            raise click.UsageError("--full, --engines and --weights do not belong to learn.")
+        _benchmark_learn(seed, out, overwrite, quiet)
+        return
     measure = getattr(benchmarks, name)
     options: dict[str, Any] = {"device": device, "seed": seed, "weights": weights}
     if name == "andi1":
@@ -162,6 +171,20 @@ def benchmark_command(
     with progress_bars(quiet=quiet) as progress:
         tables = measure(tracks, **options, progress=progress)
     click.echo(benchmarks.as_text(tables))
+    if out is not None:
+        benchmarks.save(tables, out, overwrite=overwrite)
+        note(f"Written to {out}", quiet=quiet)
+
+
+def _benchmark_learn(seed: int, out: Path | None, overwrite: bool, quiet: bool) -> None:
+    from perrin.engine import benchmarks
+    from perrin.learn.benchmark import TITLES, learn
+
+    if out is not None:
+        benchmarks.check_tables(out, list(TITLES), overwrite=overwrite)
+    with progress_bars(quiet=quiet) as progress:
+        tables = learn(seed=seed, progress=progress)
+    click.echo(benchmarks.as_text(tables, TITLES))
     if out is not None:
         benchmarks.save(tables, out, overwrite=overwrite)
         note(f"Written to {out}", quiet=quiet)

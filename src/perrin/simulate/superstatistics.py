@@ -153,16 +153,16 @@ CELLS = {
     ),
     "plastic": CellClass(
         motion=Superstatistics(
-            speed=0.42, persistence=0.80, speed_spread=0.25, persistence_spread=0.15,
-            speed_drift=0.25, persistence_drift=0.20, memory=150, jump_rate=0.004,
+            speed=0.40, persistence=0.78, speed_spread=0.20, persistence_spread=0.15,
+            speed_drift=0.20, persistence_drift=0.15, memory=150, jump_rate=0.004,
             n_tracks=177, n_points=1000,
         ),
         frame_interval=60,
     ),
     "fibronectin": CellClass(
         motion=Superstatistics(
-            speed=0.62, persistence=0.90, speed_spread=0.25, persistence_spread=0.15,
-            speed_drift=0.25, persistence_drift=0.20, memory=150, jump_rate=0.004,
+            speed=0.72, persistence=0.90, speed_spread=0.20, persistence_spread=0.15,
+            speed_drift=0.20, persistence_drift=0.15, memory=150, jump_rate=0.004,
             n_tracks=69, n_points=1000,
         ),
         frame_interval=60,

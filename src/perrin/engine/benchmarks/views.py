@@ -237,12 +237,18 @@ def switch_view(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return false_switches if name == "false_switches" else with_errors
 
 
-def as_text(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Write every view of the tables for a terminal."""
+def as_text(tables: Mapping[str, pd.DataFrame], titles: Mapping[str, str] = SWITCH_TITLES) -> str:
+    """Write every view of the tables for a terminal.
+
+    Parameters
+    ----------
+    tables
+        What a benchmark returned.
+    titles
+        What the tables are called that no view of their own shows.
+    """
     views = [(source, title, view) for source, title, view in VIEWS.values() if source in tables]
-    views += [
-        (name, title, switch_view(name)) for name, title in SWITCH_TITLES.items() if name in tables
-    ]
+    views += [(name, title, switch_view(name)) for name, title in titles.items() if name in tables]
     return "\n\n".join(
         f"{title}\n{view(tables[source]).to_string(index=False, na_rep=_NONE)}"
         for source, title, view in views

@@ -1,0 +1,129 @@
+"""``perrin learn environments``: telling in which environment tracks were recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from perrin.cli._learn import check_weights, weights_option
+from perrin.cli._options import SectionedCommand, add_options, changes_in
+from perrin.cli._shell import device_option, note, progress_bars, quiet_option
+from perrin.errors import InputError
+from perrin.io import read_tracks, write_table
+from perrin.learn.environments import (
+    EnvironmentTraining,
+    apply_environments,
+    learn_environments,
+    load_environments,
+    save_environments,
+)
+from perrin.learn.labelled import LABEL, by_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["environments_command"]
+
+_WHOLE = "whole tracks"
+
+
+@click.group("environments")
+def environments_command() -> None:
+    """Learn to tell in which environment a cell or a particle was recorded."""
+
+
+@environments_command.command("train", cls=SectionedCommand)
+@click.argument("tables", nargs=-1, required=True, metavar="CLASS=TABLE...")
+@click.option(
+    "--label",
+    "column",
+    default=LABEL,
+    show_default=True,
+    metavar="COLUMN",
+    help="Column with the class of each track, for tables given without CLASS=.",
+)
+@weights_option
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@quiet_option
+@add_options(EnvironmentTraining)
+def train_command(
+    tables: tuple[str, ...], column: str, out: Path, overwrite: bool, quiet: bool, **options: Any
+) -> None:
+    """Train a network on tracks of two or more classes, and test it on tracks held out.
+
+    Each table is one recording: give the class before it (collagen=day1.csv), or have the class
+    in a column. Recordings of one class, or a column movie, are never divided between training
+    and test.
+
+    \b
+    Examples:
+      perrin learn environments train soft=gel1.csv soft=gel2.csv stiff=glass1.csv \\
+          stiff=glass2.csv --out substrate.safetensors
+      perrin learn environments train curated.csv --label label --out mine.safetensors
+    """
+    check_weights(out, overwrite=overwrite)
+    training = EnvironmentTraining.checked(**changes_in(options).get("", {}))
+    with progress_bars(quiet=quiet) as progress:
+        learnt = learn_environments(_recordings(tables, column), training, progress=progress)
+    save_environments(out, learnt, training)
+    accuracy = learnt.report.accuracy().rename(columns={"accuracy_se": "standard error"})
+    accuracy["n_steps"] = accuracy["n_steps"].astype(str).replace("0", _WHOLE)
+    click.echo(accuracy.rename(columns={"n_steps": "steps"}).round(3).to_string(index=False))
+    click.echo("\nWhole tracks held out: class (rows) and what the network called them")
+    click.echo(learnt.report.confusion().to_string())
+    for caveat in learnt.report.caveats():
+        note(f"Note: {caveat}", quiet=quiet)
+    note(f"Written: {out} and its card {out.with_suffix('.yaml').name}", quiet=quiet)
+
+
+@environments_command.command("apply")
+@click.argument("tracks", type=click.Path(path_type=Path, dir_okay=False), metavar="TABLE")
+@click.option(
+    "--network",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A .safetensors file that `perrin learn environments train` wrote.",
+)
+@click.option(
+    "--out",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Table to write, .csv or .parquet: one row per track.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@device_option
+@quiet_option
+def apply_command(
+    tracks: Path, network: Path, out: Path, overwrite: bool, device: str, quiet: bool
+) -> None:
+    """Say for every track of TABLE in which environment it was recorded.
+
+    \b
+    Example:
+      perrin learn environments apply new.csv --network mine.safetensors --out called.csv
+    """
+    learnt = load_environments(network)
+    with progress_bars(quiet=quiet) as progress:
+        called = apply_environments(read_tracks(tracks), learnt, device=device, progress=progress)
+    write_table(called, out, overwrite=overwrite)
+    counts = called["environment"].fillna("too short").value_counts()
+    click.echo(counts.to_string(header=False))
+    note(f"Written: {out}", quiet=quiet)
+
+
+def _recordings(tables: tuple[str, ...], column: str) -> list[tuple[str, pd.DataFrame]]:
+    recordings: list[tuple[str, pd.DataFrame]] = []
+    for given in tables:
+        name, separator, path = given.partition("=")
+        if separator and not name:
+            raise InputError(f"{given} names no class before '='. Write CLASS=TABLE.")
+        if separator:
+            recordings.append((name, read_tracks(path)))
+        else:
+            recordings += by_column(read_tracks(given), column)
+    return recordings
