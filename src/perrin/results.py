@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from perrin.errors import InputError, OutputError
-from perrin.io import atomic_files, read_table, with_calibration, write_together
+from perrin.io import atomic_files, with_calibration, write_together
 from perrin.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
     "TableFormat",
     "check_files",
     "check_folder",
-    "read_analysis",
     "recipe_beside",
     "save_results",
     "source_of_tracks",
@@ -220,40 +219,6 @@ def source_of_tracks(table: str | os.PathLike[str]) -> Source:
     beside = path.parent / SOURCE_FILE
     known = Source.read(beside) if beside.is_file() else Source()
     return known.model_copy(update={"tracks": str(path)})
-
-
-def read_analysis(folder: str | os.PathLike[str]) -> Analysis:
-    """Read the analysis that a folder of results holds.
-
-    Parameters
-    ----------
-    folder
-        Written by :func:`save_results`.
-
-    Raises
-    ------
-    InputError
-        If a table or the recipe is missing or cannot be read.
-    """
-    from perrin.analysis import Analysis
-    from perrin.pipeline import Recipe
-
-    folder = Path(folder)
-    tables = []
-    for name in ANALYSIS_TABLES:
-        paths = [folder / f"{name}.{suffix}" for suffix in _FORMATS]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            raise InputError(
-                f"{folder} holds no {name}.csv: it is no folder of results of 'perrin analyze' or "
-                "'perrin run'."
-            )
-        tables.append(read_table(path).reset_index(drop=True))
-    # A file does not tell a text without letters from none.
-    tables[0]["flags"] = tables[0]["flags"].fillna("")
-    recipe = Recipe.read(folder / RECIPE_FILE)
-    per_track, per_frame, switches = tables
-    return Analysis(per_track, per_frame, switches, recipe.calibration, recipe.analysis)
 
 
 def _earlier(folder: Path, tracks: bool, analysis: bool) -> list[Path]:

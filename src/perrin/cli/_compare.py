@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from perrin.analysis import Analysis
 from perrin.cli._movies import say_written, track_line
 from perrin.cli._shell import note, quiet_option
 from perrin.io import read_tracks, write_together
-from perrin.results import TRACKS_TABLE, check_files, read_analysis
+from perrin.results import check_files
+from perrin.saved import open_saved
 from perrin.scores import GATE
 from perrin.truth import compare_with_truth, read_truth
 from perrin.truth_scores import confusion, describe_scores, score_table
@@ -52,8 +54,8 @@ def compare_command(
 ) -> None:
     """Say how close TRACKS are to the truth, and how right their analysis is.
 
-    TRACKS is a track table as for `perrin analyze`, or a folder of results. With the tables of an
-    analysis beside it, exponents, models, diffusivities and switches are compared too.
+    TRACKS is a track table as for `perrin analyze`, or a folder of results. Of a folder with an
+    analysis, exponents, models, diffusivities and switches are compared too.
 
     \b
     Example:
@@ -63,14 +65,14 @@ def compare_command(
     if out is not None:
         check_files(out, _FILES, overwrite=overwrite)
     true = read_truth(truth)
-    folder = tracks if tracks.is_dir() else tracks.parent
-    table = read_tracks(_track_table(tracks))
-    analysis = None
-    if tracks.is_dir() or tracks.stem == TRACKS_TABLE:
-        if any(folder.glob("per_track.*")):
-            analysis = read_analysis(folder)
-        else:
-            note(f"{folder} holds no analysis; only the tracks are compared.", quiet=quiet)
+    analysis: Analysis | None = None
+    if tracks.is_dir():
+        saved = open_saved(tracks)
+        table, analysis = saved.history.now.table(), saved.analysis
+        for sentence in saved.missing:
+            note(f"Note: {sentence}", quiet=quiet)
+    else:
+        table = read_tracks(tracks)
     comparison = compare_with_truth(true, table, analysis, gate=gate)
     scores = score_table(comparison, analysis)
     click.echo(f"Tracks: {track_line(table)}")
@@ -91,11 +93,3 @@ def compare_command(
             name: table for name, table in zip(_FILES, tables, strict=True) if table is not None
         }
         say_written(write_together(files, out, overwrite=overwrite), quiet)
-
-
-def _track_table(tracks: Path) -> Path:
-    """Find the track table of a folder of results."""
-    if not tracks.is_dir():
-        return tracks
-    found = sorted(tracks.glob(f"{TRACKS_TABLE}.*"))
-    return found[0] if found else tracks / f"{TRACKS_TABLE}.csv"
