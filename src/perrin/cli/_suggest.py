@@ -38,6 +38,7 @@ def suggest_command(
     quiet: bool,
     channel: int | None,
     axes: str | None,
+    series: int | None,
     device: str,
     **options: Any,
 ) -> None:
@@ -55,7 +56,7 @@ def suggest_command(
     recipe = Recipe().with_values(changes_in(options))
     if recipe_file is not None:
         check_files(recipe_file.parent, [recipe_file.name], overwrite=overwrite)
-    opened = open_movie(movie, channel, axes, quiet)
+    opened = open_movie(movie, channel, axes, quiet, series)
     with progress_bars(quiet=quiet) as progress:
         suggested, reasons = suggest_recipe(opened, recipe, device=device, progress=progress)
     click.echo("\n".join(reasons))

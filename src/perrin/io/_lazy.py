@@ -156,13 +156,13 @@ class Mapped(_Frames):
 
     def _open(self) -> npt.NDArray[Any]:
         try:
-            data: npt.NDArray[Any] = np.memmap(self._path, self.dtype, "r", self._offset, self._file_shape)
+            data = np.memmap(self._path, self.dtype, "r", self._offset, self._file_shape)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self._path} cannot be read any more ({error}): it was moved or deleted, has "
                 "become shorter, or its disk is gone."
             ) from error
-        return data[self._picks].transpose(self._order)
+        return np.transpose(data[self._picks], self._order)
 
     def __getitem__(self, key: Any) -> Any:
         return np.array(self._open()[key])
