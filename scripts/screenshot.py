@@ -25,13 +25,18 @@ PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "window.png"
 
 def run(widget: Any) -> None:
     """Click a widget's run button and wait until its work has ended."""
+    run_button(widget, widget.run_button)
+
+
+def run_button(widget: Any, button: Any) -> None:
+    """Click a button of a widget and wait until the work has ended."""
     loop = QEventLoop()
     widget.finished.connect(loop.quit)
     QTimer.singleShot(TIMEOUT_MS, loop.quit)
-    widget.run_button.click()
+    button.click()
     loop.exec()
     if widget.is_running:
-        sys.exit(f"'{widget.run_button.text()}' did not end within {TIMEOUT_MS // 1000} s.")
+        sys.exit(f"'{button.text()}' did not end within {TIMEOUT_MS // 1000} s.")
 
 
 def settle() -> None:

@@ -23,7 +23,7 @@ from napari_perrin._fields import ignore_wheel, limits, make_field, without_none
 from perrin.errors import InputError
 from perrin.parameters import Parameters
 
-__all__ = ["ParameterForm", "RowLabel", "Section", "fill_with_page", "form_layout"]
+__all__ = ["ParameterForm", "RowLabel", "Section", "fill_with_page", "form_layout", "unit_of"]
 
 P = TypeVar("P", bound=Parameters)
 
@@ -175,7 +175,7 @@ class ParameterForm(QWidget, Generic[P]):
         field = make_field(info, step=_step(self._model, name, info))
         field.changed.connect(lambda: self.changed.emit())
         self.fields[name] = field
-        unit = _extra(info).get("unit")
+        unit = unit_of(info)
         label = RowLabel(f"{title} ({unit})" if unit else title)
         for widget in (label, field.native):
             widget.setToolTip(_tooltip(info))
@@ -264,8 +264,13 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
+def unit_of(info: FieldInfo) -> str:
+    """Return the unit of a field, or an empty string."""
+    return str(_extra(info).get("unit", ""))
+
+
 def _tooltip(info: FieldInfo) -> str:
-    unit = _extra(info).get("unit")
+    unit = unit_of(info)
     text = info.description or ""
     return f"{text} Unit: {unit}." if unit else text
 

@@ -24,6 +24,8 @@ class Job(QObject):
     work
         Called in another thread with a :data:`perrin.errors.Progress` callback. It must neither
         touch layers nor widgets: everything it needs is handed to it when it is made.
+    quiet
+        Whether napari's own list of what is going on leaves it out.
 
     Notes
     -----
@@ -38,9 +40,9 @@ class Job(QObject):
     cancelled = Signal()
     finished = Signal()
 
-    def __init__(self, work: Callable[[Progress], Any]) -> None:
+    def __init__(self, work: Callable[[Progress], Any], *, quiet: bool = False) -> None:
         super().__init__()
-        self._work = work
+        self._work, self._quiet = work, quiet
         self._stop = threading.Event()
         self._last_report = ("", 0.0)
         self._worker: Any = None
@@ -50,7 +52,7 @@ class Job(QObject):
         """Start the work in a thread of napari's pool."""
         from napari.qt.threading import thread_worker
 
-        self._worker = thread_worker(self._run, progress=True)()
+        self._worker = thread_worker(self._run, progress=not self._quiet)()
         self._worker.finished.connect(self._settle)
         self._worker.start()
 

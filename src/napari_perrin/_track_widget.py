@@ -6,22 +6,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari.layers import Image, Layer
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout
 
 from napari_perrin._calibration import CalibrationForm, find_calibration
-from napari_perrin._forms import ParameterForm, RowLabel, form_layout
+from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import points_layer_data, tracks_layer_data
+from napari_perrin._movie_layer import array_of, geometry_of, movie_problem
 from napari_perrin._step_widget import StepWidget
+from napari_perrin.preview._panel import PreviewPanel
 from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
 from perrin.pipeline import Recipe, find_tracks
+from perrin.suggestion import Suggestion, suggest_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TrackWidget", "movie_problem"]
-
-_GEOMETRY = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+__all__ = ["TrackWidget"]
 
 
 class _Found(NamedTuple):
@@ -33,29 +34,6 @@ class _Found(NamedTuple):
     tracks: pd.DataFrame
     geometry: dict[str, Any]
     ndim: int
-
-
-def movie_problem(layer: Image) -> str:
-    """Say why an image layer is no movie that can be tracked, or return an empty string."""
-    if layer.rgb:
-        return (
-            f"'{layer.name}' is a colour (RGB) image. Tracking needs one channel: right-click the "
-            "layer and choose 'Split RGB', then choose one of its channels."
-        )
-    if layer.ndim < 3:
-        return (
-            f"'{layer.name}' is a single picture. Tracking needs a movie: frames along the first "
-            "axis. Open the files as a stack (File → Open Files as Stack)."
-        )
-    if layer.ndim > 4:
-        return (
-            f"'{layer.name}' has {layer.ndim} axes. Tracking needs time, (z), y and x: right-click "
-            "the layer and choose 'Split Stack' to separate channels or positions."
-        )
-    shape = _array_of(layer).shape
-    if shape[0] < 2:
-        return f"'{layer.name}' has a single frame along its first axis, so nothing moves in it."
-    return ""
 
 
 class TrackWidget(StepWidget):
@@ -78,6 +56,16 @@ class TrackWidget(StepWidget):
         self.recipe_form = ParameterForm(
             Recipe, skip=("calibration", "analysis", "filters"), unfolded=("detector", "linker")
         )
+        detector = self.recipe_form.parts["detector"]
+        self.preview = PreviewPanel(self.viewer, detector.parameters, lambda: self.is_running)
+        self.suggest_button = QPushButton("Suggest parameters")
+        self.suggest_button.setToolTip(
+            "Find size of the spots, threshold and search range in the movie itself."
+        )
+        self.reasons = QLabel()
+        self.reasons.setWordWrap(True)
+        self._why = Section("Why these", self.reasons, is_open=True)
+        self._why.setVisible(False)
         self.show_localizations = QCheckBox("Show localizations as points")
         self.show_localizations.setToolTip(
             "Also add a Points layer with every spot found, linked or not."
@@ -88,8 +76,15 @@ class TrackWidget(StepWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(movie_row)
         layout.addWidget(self.calibration_form)
+        layout.addWidget(self.suggest_button)
+        layout.addWidget(self._why)
         layout.addWidget(self.recipe_form)
+        layout.addWidget(self.preview)
         layout.addWidget(self.show_localizations)
+        self.suggest_button.clicked.connect(self.suggest)
+        self.preview.threshold_dragged.connect(self._on_threshold)
+        detector.changed.connect(self.preview.refresh)
+        self.finished.connect(self.preview.refresh)
         self.layer_changed(self.layer_choice.layer)
         self.refresh()
 
@@ -99,23 +94,34 @@ class TrackWidget(StepWidget):
             return "Open a movie first, or a sample: File → Open Sample → Perrin."
         return movie_problem(self.layer_choice.layer)
 
+    def refresh(self) -> None:
+        """Enable the buttons, or say what is missing."""
+        super().refresh()
+        self.suggest_button.setEnabled(not self.missing())
+
     def layer_changed(self, layer: Image | None) -> None:
-        """Fill in the calibration of another movie."""
+        """Fill in the calibration of another movie, and look at it."""
         if layer is not None:
             self.calibration_form.show_finding(find_calibration(layer))
+        self._why.setVisible(False)
+        self.preview.show_movie(None if self.missing() else layer)
 
     def recipe(self) -> Recipe:
         """Return the recipe that the form describes; raises :class:`perrin.InputError`."""
         recipe = self.recipe_form.parameters()
         return recipe.model_copy(update={"calibration": self.calibration_form.calibration()})
 
+    def suggest(self) -> None:
+        """Find parameters in the movie and fill them in."""
+        self.run(self._prepare_suggestion, self._accept_suggestion)
+
     def prepare(self) -> Callable[[Progress], _Found]:
         """Collect the movie and the recipe."""
         layer, recipe = self.layer_choice.layer, self.recipe()
         if problem := self.missing():
             raise InputError(problem)
-        array, name, ndim = _array_of(layer), layer.name, layer.ndim
-        geometry = {key: getattr(layer, key) for key in _GEOMETRY}
+        array, name, ndim = array_of(layer), layer.name, layer.ndim
+        geometry = geometry_of(layer)
 
         def work(progress: Progress) -> _Found:
             movie = as_movie(array, recipe.calibration, name)
@@ -152,9 +158,28 @@ class TrackWidget(StepWidget):
             f"in {result.movie.n_frames} frames."
         )
 
+    def _prepare_suggestion(self) -> Callable[[Progress], Suggestion]:
+        layer, recipe = self.layer_choice.layer, self.recipe()
+        array, name = array_of(layer), layer.name
+
+        def work(progress: Progress) -> Suggestion:
+            movie = as_movie(array, recipe.calibration, name)
+            return suggest_recipe(movie, recipe, progress=progress)
+
+        return work
+
+    def _accept_suggestion(self, suggestion: Suggestion) -> str:
+        for step in ("detector", "linker"):
+            self.recipe_form.parts[step].set_parameters(getattr(suggestion.recipe, step))
+        self.reasons.setText("\n".join(suggestion.reasons))
+        self._why.setVisible(True)
+        return "Parameters are filled in; look at the preview before you track."
+
+    def _on_threshold(self, value: float) -> None:
+        detector = self.recipe_form.parts["detector"]
+        parameters: Any = detector.parameters()
+        changes = {parameters.threshold_field: value}
+        detector.set_parameters(parameters.model_copy(update=changes))
+
     def _add(self, data: tuple[Any, dict[str, Any], str]) -> Any:
         return self.viewer.add_layer(Layer.create(*data))
-
-
-def _array_of(layer: Image) -> Any:
-    return layer.data[0] if layer.multiscale else layer.data

@@ -37,6 +37,8 @@ class GaussianDetector(Parameters):
     """Column by which spots are told from noise."""
     threshold_field: ClassVar[str] = "min_snr"
     """Field that says the least of it."""
+    size_field: ClassVar[str] = "sigma"
+    """Field that says how large a spot is."""
 
     kind: Literal["gaussian"] = "gaussian"
     sigma: float = parameter(
@@ -128,6 +130,11 @@ class GaussianDetector(Parameters):
     def counts_photons(self) -> bool:
         """Whether the camera is known."""
         return self.gain is not None
+
+    @property
+    def extent(self) -> float:
+        """Pixels across a spot: five widths hold 96 % of it."""
+        return 5 * self.sigma
 
     def columns(self, ndim: int) -> list[str]:
         """Columns of what :meth:`locate_frames` returns for an image with ``ndim`` axes."""

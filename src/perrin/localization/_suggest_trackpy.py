@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from perrin.io import Movie
+from perrin.localization._gaussian import GaussianDetector
 from perrin.localization._localize import minmass_of
 from perrin.localization._trackpy import TrackpyDetector, noise_of
 
 __all__ = ["SuggestedTrackpyDetector", "suggest_trackpy_detector"]
 
-_WIDTHS_ACROSS = 5.0  # widths (sigma) of a spot in its diameter
 _NOISE_FRAMES = 3
 
 
@@ -51,7 +51,7 @@ def suggest_trackpy_detector(
     frames of the same noise.
     """
     detector = detector or TrackpyDetector()
-    diameter = 2 * math.ceil((_WIDTHS_ACROSS * sigma - 1) / 2) + 1
+    diameter = 2 * math.ceil((GaussianDetector(sigma=sigma).extent - 1) / 2) + 1
     chosen = detector.model_copy(update={"diameter": max(diameter, 3)})
     chosen = chosen.model_copy(update={"minmass": minmass_of(movie, chosen)})
     image = movie.frame(0)

@@ -34,6 +34,8 @@ class TrackpyDetector(Parameters):
     """Column by which spots are told from noise."""
     threshold_field: ClassVar[str] = "minmass"
     """Field that says the least of it."""
+    size_field: ClassVar[str] = "diameter"
+    """Field that says how large a spot is."""
 
     kind: Literal["trackpy"] = "trackpy"
     diameter: int = parameter(
@@ -149,6 +151,11 @@ class TrackpyDetector(Parameters):
         if self.preprocess and self.noise_size >= (self.smoothing_size or self.diameter):
             raise ValueError("noise_size must be smaller than the background size (the diameter)")
         return self
+
+    @property
+    def extent(self) -> float:
+        """Pixels across a spot."""
+        return float(self.diameter)
 
     def columns(self, ndim: int) -> list[str]:
         """Columns of what :meth:`locate` returns for an image with ``ndim`` axes."""
