@@ -34,7 +34,7 @@ PUBLISHED = {"accuracy": 0.95, "collagen": 0.98, "plastic": 0.94, "fibronectin":
 
 _THEIRS = EnvironmentTraining(
     inputs="velocities", pooling="last", layers=2, units=10, shortest=30, longest=30,
-    learning_rate=1e-2,
+    learning_rate=1e-2, epochs=60, patience=15,
 )  # fmt: skip
 _NETWORKS = {
     "A: 1 layer of 10": _THEIRS.model_copy(update={"layers": 1, "balanced": False}),
@@ -46,18 +46,18 @@ _NETWORKS = {
     "Perrin, from the engine": EnvironmentTraining(inputs="engine"),
 }
 _FEW = ("C: 2 layers of 10, weighted", "Perrin", "Perrin, from the engine")
-_N_TRACKS = (5, 10, 20, 40)
+_N_TRACKS = (5, 10, 20)
 _FOLDS = 3
 _STEPS_OF_FEW = 30
 
 _GENERATORS = {
     "as published": GeneratorTraining(
-        frame="image", tails="normal", latent=0, still_axes=True, epochs=60
+        frame="image", tails="normal", latent=0, still_axes=True, epochs=50
     ),
-    "Perrin": GeneratorTraining(epochs=90),
+    "Perrin": GeneratorTraining(epochs=70),
 }
 _GENERATED = ("plastic", "collagen")
-_JUDGE = EnvironmentTraining(folds=2, epochs=12)
+_JUDGE = EnvironmentTraining(folds=2, epochs=10)
 
 
 @dataclass(frozen=True)

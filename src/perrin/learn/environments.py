@@ -21,7 +21,7 @@ from perrin.engine.weights import load_as, save_network
 from perrin.errors import InputError, Progress
 from perrin.learn.classifier import Architecture, Classifier, Inputs, Member, describe
 from perrin.learn.fitting import Fitting, Watch, fit
-from perrin.learn.labelled import Labelled, Sampling, collect, folds_of, stretches_of
+from perrin.learn.labelled import Labelled, Sampling, collect, folds_of, some_held_out, stretches_of
 from perrin.learn.pieces import LEAST_BATCHES, Cut, ask, cut, draw, whole_tracks
 from perrin.learn.report import WHOLE, Report, answers_about
 from perrin.parameters import parameter
@@ -39,7 +39,6 @@ ENVIRONMENT = "environment"
 """Column with the class that a network calls."""
 
 _MAKER = "perrin learn environments train"
-_VALIDATION = 5  # one in so many groups of the training says when to stop
 _LOOKS = (10, 30, 100)
 _DESCRIBED = (8, 15, 30, 60, 120)
 
@@ -205,9 +204,9 @@ def train_member(
     """
     torch.manual_seed(seed)
     member = Member(_architecture(labelled, training))
-    parts = folds_of(labelled, min(_VALIDATION, _fewest_groups(labelled)), seed)
-    learnt = labelled.of_tracks(np.flatnonzero(parts != 0))
-    checked = labelled.of_tracks(np.flatnonzero(parts == 0))
+    held_out = some_held_out(labelled, seed)
+    learnt = labelled.of_tracks(np.flatnonzero(~held_out))
+    checked = labelled.of_tracks(np.flatnonzero(held_out))
     member.measure_scale(
         torch.as_tensor(np.concatenate([s.steps for s in learnt.stretches]), dtype=torch.float32)
     )
@@ -404,11 +403,6 @@ def _judged(logits: Array, label: Ints) -> dict[str, float]:
 
 def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def _fewest_groups(labelled: Labelled) -> int:
-    pairs = np.unique(np.stack((labelled.label, labelled.group)), axis=1)
-    return int(np.bincount(pairs[0]).min())
 
 
 def _architecture(labelled: Labelled, training: EnvironmentTraining) -> Architecture:

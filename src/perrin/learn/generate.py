@@ -16,7 +16,7 @@ from perrin.engine.weights import load_as, save_network
 from perrin.errors import InputError, Progress
 from perrin.learn.fitting import Fitting, Watch, fit
 from perrin.learn.generator import Architecture, Generator
-from perrin.learn.labelled import Stretch, collect, folds_of
+from perrin.learn.labelled import Stretch, collect, some_held_out
 from perrin.parameters import Parameters, parameter
 from perrin.tracks import Calibration
 
@@ -28,7 +28,6 @@ __all__ = [
 _MAKER = "perrin learn generate train"
 _LEAST_TRACKS = 10
 _LEAST_STEPS = 10
-_VALIDATION = 5  # one in so many tracks says when to stop
 _LONGEST = 300
 
 
@@ -155,7 +154,7 @@ def learn_generator(
     size = np.sqrt((every**2).sum(1))
     network.scale.fill_(float(np.sqrt((size**2).mean())))
     network.longest.fill_(float(size.max()) / float(network.scale))
-    held_out = folds_of(labelled, _VALIDATION, training.seed) == 0
+    held_out = some_held_out(labelled, training.seed)
     lesson = _Sequences(network, stretches, held_out, training)
     fitted = fit(network, lesson, training, progress=progress, watch=watch)
     if training.latent:

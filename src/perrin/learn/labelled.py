@@ -13,7 +13,8 @@ from perrin.errors import InputError
 from perrin.tracks import AXES, Calibration, axes_of, in_even_pixels, index_tracks, validate_tracks
 
 __all__ = [
-    "Labelled", "Sampling", "Stretch", "by_column", "collect", "folds_of", "stretches_of",
+    "Labelled", "Sampling", "Stretch", "by_column", "collect", "folds_of", "some_held_out",
+    "stretches_of",
 ]  # fmt: skip
 
 Array = npt.NDArray[np.float64]
@@ -21,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 
 _SAME_INTERVAL = 0.02
 _MOST_SPARSE = 5
+_PARTS = 5
 LABEL = "label"
 """Column with the class of each track, as given while curating."""
 
@@ -284,6 +286,13 @@ def folds_of(labelled: Labelled, n_folds: int, seed: int) -> Ints:
         fold[group] = rng.choice(best)
         load[fold[group]] += table[group]
     return np.asarray(fold[labelled.group])
+
+
+def some_held_out(labelled: Labelled, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose about one track in five of each class to say when a training should stop."""
+    pairs = np.unique(np.stack((labelled.label, labelled.group)), axis=1)
+    fewest = int(np.bincount(pairs[0]).min())
+    return np.asarray(folds_of(labelled, min(_PARTS, fewest), seed) == 0)
 
 
 def _name_of(value: object) -> str:
