@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         write_analysis,
         write_tracks,
     )
-    from perrin.linking import DriftCorrection, NearestLinker, link
+    from perrin.linking import DriftCorrection, LapLinker, MotionLinker, NearestLinker, link
     from perrin.localization import GaussianDetector, TrackpyDetector, localize
     from perrin.pipeline import Recipe, Result, run, track_movie
     from perrin.samples import SAMPLES, load_sample
@@ -35,7 +35,7 @@ _HOMES = {
         "Checkpoint", "Movie", "as_movie", "read_movie", "read_tracks", "write_analysis",
         "write_tracks",
     ),
-    "perrin.linking": ("DriftCorrection", "NearestLinker", "link"),
+    "perrin.linking": ("DriftCorrection", "LapLinker", "MotionLinker", "NearestLinker", "link"),
     "perrin.localization": ("GaussianDetector", "TrackpyDetector", "localize"),
     "perrin.pipeline": ("Recipe", "Result", "run", "track_movie"),
     "perrin.samples": ("SAMPLES", "load_sample"),
@@ -56,6 +56,8 @@ __all__ = [
     "DriftCorrection",
     "GaussianDetector",
     "InputError",
+    "LapLinker",
+    "MotionLinker",
     "Movie",
     "NearestLinker",
     "OutputError",

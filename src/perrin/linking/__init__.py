@@ -1,15 +1,21 @@
 """From localizations to tracks; drift."""
 
 from perrin.linking._drift import DriftCorrection, correct_drift, estimate_drift, remove_drift
-from perrin.linking._link import Linker, NearestLinker, filter_by_length, link
+from perrin.linking._laptrack import LapLinker
+from perrin.linking._link import Linker, filter_by_length, link, track_graph
+from perrin.linking._motion import MotionLinker
+from perrin.linking._nearest import NearestLinker
 
 __all__ = [
     "DriftCorrection",
+    "LapLinker",
     "Linker",
+    "MotionLinker",
     "NearestLinker",
     "correct_drift",
     "estimate_drift",
     "filter_by_length",
     "link",
     "remove_drift",
+    "track_graph",
 ]

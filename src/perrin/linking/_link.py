@@ -2,72 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from perrin._trackpy import quiet
 from perrin.errors import InputError, Progress
-from perrin.parameters import Parameters, parameter
-from perrin.tracks import Calibration, axes_of, index_tracks, validate_tracks
+from perrin.linking._laptrack import LapLinker
+from perrin.linking._motion import MotionLinker
+from perrin.linking._nearest import NearestLinker
+from perrin.linking._parameters import LinkerParameters, Spots
+from perrin.localization import suggest_search_range
+from perrin.tracks import AXES, Calibration, axes_of, index_tracks, validate_tracks
 
-__all__ = ["Linker", "NearestLinker", "filter_by_length", "link"]
+__all__ = ["Linker", "filter_by_length", "link", "track_graph"]
 
+Linker = Annotated[
+    MotionLinker | NearestLinker | LapLinker, Field(title="Linker", discriminator="kind")
+]
+"""Any linker; each has its own ``kind``."""
 
-class NearestLinker(Parameters):
-    """Each spot to its nearest successor, all spots together (Crocker & Grier 1996).
-
-    References
-    ----------
-    J. C. Crocker, D. G. Grier, J. Colloid Interface Sci. 179, 298 (1996); D. Allan et al., trackpy.
-    """
-
-    kind: Literal["nearest"] = "nearest"
-    search_range: float = parameter(
-        5.0,
-        "Longest way that a particle may move from one frame to the next; well below the distance "
-        "between particles, and a few times their typical step.",
-        unit="px",
-        label="Search range",
-        gt=0,
-    )
-    memory: int = parameter(
-        0,
-        "For how many frames a particle may be out of sight and still be the same one.",
-        unit="frames",
-        label="Memory",
-        ge=0,
-    )
-    min_length: int = parameter(
-        2,
-        "Tracks with fewer localizations than this are left out.",
-        unit="frames",
-        label="Shortest track",
-        ge=1,
-    )
-    adaptive_stop: float | None = parameter(
-        None,
-        "Where particles are crowded, try ever smaller search ranges, down to this; empty to try "
-        "only one.",
-        unit="px",
-        label="Smallest search range",
-        gt=0,
-        advanced=True,
-    )
-
-    @model_validator(mode="after")
-    def _stop_below_range(self) -> NearestLinker:
-        if self.adaptive_stop is not None and self.adaptive_stop >= self.search_range:
-            raise ValueError("adaptive_stop must be smaller than search_range")
-        return self
-
-
-Linker = Annotated[NearestLinker, Field(title="Linker")]
-"""Any linker; each has its own ``kind`` (from the second on, a union discriminated by it)."""
+_PARENTS = ("parent", "other_parent")
 
 
 def link(
@@ -84,17 +41,20 @@ def link(
         What :func:`perrin.localize` returned: ``frame``, ``x`` and where there are ``y``, ``z``
         (pixels), and any further columns, which are kept. With a calibration in
         ``attrs["calibration"]`` that states a z step, distances along z are measured in pixels of
-        the plane.
+        the plane. :class:`MotionLinker` takes localization errors from ``x_err``, ``y_err``,
+        ``z_err`` where all of them are there.
     linker
-        How to link; :class:`NearestLinker` with its defaults if not given.
+        How to link; :class:`MotionLinker` with its defaults if not given.
     progress
-        Called after every frame; may raise :class:`perrin.Cancelled`.
+        Called now and then; may raise :class:`perrin.Cancelled`.
 
     Returns
     -------
     pandas.DataFrame
         A track table as :func:`perrin.validate_tracks` returns it. Particles are numbered in the
-        order of their first appearance; numbers of tracks that were too short are not reused.
+        order of their first appearance; numbers of tracks that were too short are not reused. If
+        the linker looks for splitting and merging, the columns ``parent`` and ``other_parent`` say
+        which tracks each one comes from (see :func:`track_graph`).
 
     Raises
     ------
@@ -102,13 +62,13 @@ def link(
         If a column is missing or not numeric, there are no localizations, no track is long
         enough, or too many particles lie within reach of each other to decide between them.
     """
-    linker = linker or NearestLinker()
     table = _checked(localizations)
     axes = axes_of(table)
-    calibration = table.attrs.get("calibration", Calibration())
-    scale = [calibration.length_scale(axis) / calibration.length_scale() for axis in axes]
-    positions = table[list(axes)].to_numpy(np.float64) * scale
-    table["particle"] = _nearest(positions, table["frame"].to_numpy(), linker, progress)
+    spots = _spots(table)
+    linker = linker or MotionLinker()
+    search_range = linker.search_range or _search_range(spots)
+    linked = linker.assign(spots, search_range, progress)
+    table["particle"] = linked.particle
     tracks = filter_by_length(table, linker.min_length)
     if tracks.empty:
         raise InputError(
@@ -116,6 +76,8 @@ def link(
             "localizations or more. Lower min_length, raise search_range, or find more spots "
             "(lower minmass)."
         )
+    if linked.parents is not None:
+        tracks = _with_parents(tracks, linked.parents)
     first = ["particle", "frame", *axes]
     return tracks[first + [name for name in tracks.columns if name not in first]]
 
@@ -131,6 +93,36 @@ def filter_by_length(tracks: pd.DataFrame, min_length: int) -> pd.DataFrame:
     tracks = validate_tracks(tracks)
     lengths = index_tracks(tracks).lengths
     return tracks[np.repeat(lengths >= min_length, lengths)].reset_index(drop=True)
+
+
+def track_graph(tracks: pd.DataFrame) -> dict[int, list[int]]:
+    """Return which tracks each track comes from, as napari's Tracks layer takes it as ``graph``.
+
+    Parameters
+    ----------
+    tracks
+        A track table. Where tracks may split and merge it has the columns ``parent`` and
+        ``other_parent``, the same in all rows of a track: the track it split from, or the two that
+        merged into it; -1 for none.
+
+    Returns
+    -------
+    dict
+        For each track that comes from others, those of them that are in the table.
+
+    Raises
+    ------
+    InputError
+        If the table is no track table.
+    """
+    tracks = validate_tracks(tracks)
+    columns = [name for name in _PARENTS if name in tracks.columns]
+    first = tracks.drop_duplicates("particle").set_index("particle")[columns]
+    graph = {
+        int(particle): [int(p) for p in parents if p in first.index]
+        for particle, parents in zip(first.index, first.to_numpy(), strict=True)
+    }
+    return {particle: parents for particle, parents in graph.items() if parents}
 
 
 def _checked(localizations: pd.DataFrame) -> pd.DataFrame:
@@ -150,52 +142,38 @@ def _checked(localizations: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("frame", kind="stable", ignore_index=True)
 
 
-def _nearest(
-    positions: npt.NDArray[np.float64],
-    frames: npt.NDArray[np.int64],
-    linker: NearestLinker,
-    progress: Progress | None,
-) -> npt.NDArray[np.int64]:
-    """Return the particle of each localization; ``frames`` must be sorted."""
-    from trackpy import SubnetOversizeException, link_iter
+def _spots(table: pd.DataFrame) -> Spots:
+    """Return the arrays of a table sorted by frame, lengths in pixels of the plane."""
+    axes = axes_of(table)
+    calibration = table.attrs.get("calibration", Calibration())
+    scale = [calibration.length_scale(axis) / calibration.length_scale() for axis in axes]
+    names = [f"{axis}_err" for axis in axes]
+    errors = None
+    if set(names) <= set(table.columns) and table[names].notna().to_numpy().any():
+        errors = table[names].to_numpy(np.float64) * scale
+    positions = table[list(axes)].to_numpy(np.float64) * scale
+    # One layout, so that kernels are compiled once.
+    return Spots(np.ascontiguousarray(positions), table["frame"].to_numpy(), errors)
 
-    # Frames between two that hold spots are handed over empty, so that memory counts true frames;
-    # beyond the memory, more empty frames change nothing, which matters if frame numbers are huge.
-    present, starts = np.unique(frames, return_index=True)
-    stops = np.append(starts[1:], len(frames))
-    empty = np.empty((0, positions.shape[1]))
 
-    def coordinates() -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-        previous = int(present[0]) - 1
-        for number, start, stop in zip(present.tolist(), starts, stops, strict=True):
-            for missing in range(previous + 1, min(number, previous + linker.memory + 2)):
-                yield missing, empty
-            yield number, positions[start:stop]
-            previous = number
+def _search_range(spots: Spots) -> float:
+    """Find a search range from the data, or take the usual one where there are too few."""
+    axes = list(AXES[-spots.positions.shape[1] :])
+    try:
+        return suggest_search_range(
+            pd.DataFrame(spots.positions, columns=axes).assign(frame=spots.frames)
+        ).search_range
+    except InputError:
+        return float(LinkerParameters.model_fields["search_range"].default)
 
-    particle = np.empty(len(frames), np.int64)
-    done, n_present = 0, 0
-    with quiet():
-        linked = link_iter(
-            coordinates(),
-            search_range=linker.search_range,
-            memory=linker.memory,
-            adaptive_stop=linker.adaptive_stop,
-        )
-        frame = int(present[0])
-        try:
-            for number, ids in linked:
-                frame = number
-                particle[done : done + len(ids)] = ids
-                done += len(ids)
-                if progress is not None and len(ids):
-                    n_present += 1
-                    progress("Linking", n_present, len(present))
-        except SubnetOversizeException as error:
-            instead = "" if linker.adaptive_stop else ", or give adaptive_stop a value"
-            raise InputError(
-                f"After frame {frame}, too many particles lie within {linker.search_range:g} px of "
-                f"each other to decide which is which. Lower the search range{instead}, or find "
-                "fewer spots (raise minmass)."
-            ) from error
-    return particle
+
+def _with_parents(tracks: pd.DataFrame, parents: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Add the columns that say which tracks each track comes from, of those in the table."""
+    kept = parents[np.isin(parents, tracks["particle"]).all(1)]
+    links = pd.DataFrame(kept, columns=["particle", "parent"]).sort_values(["particle", "parent"])
+    by_track = links.groupby("particle")["parent"].agg(["first", "last", "size"])
+    by_track["last"] = by_track["last"].where(by_track["size"] > 1)
+    for column, found in zip(_PARENTS, ("first", "last"), strict=True):
+        number = tracks["particle"].map(by_track[found])
+        tracks[column] = number.fillna(-1).astype(np.int64)
+    return tracks

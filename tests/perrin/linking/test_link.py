@@ -137,7 +137,7 @@ def test_cancelling() -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        link(spots_of(lattice()), progress=stop)
+        link(spots_of(lattice()), NearestLinker(), progress=stop)
     assert calls == [("Linking", i, 60) for i in (1, 2, 3)]
 
 

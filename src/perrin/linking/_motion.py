@@ -1,0 +1,181 @@
+"""Linking by how likely each particle's own motion leads to a spot."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from perrin.errors import Progress
+from perrin.linking._motion_kernels import AGES, Beliefs, Counts, advance, nobody
+from perrin.linking._parameters import Floats, Ints, Linked, LinkerParameters, Spots
+from perrin.parameters import parameter
+
+__all__ = ["MotionLinker"]
+
+_BEYOND = 1.5  # search ranges that are looked at: 1 % of the displacements are longer than one
+_ROUNDS = 4
+_TO_LEARN_FROM = 50_000  # localizations
+_PARTS = 100  # after which progress is told
+_LEAST_ERROR = 0.02  # px
+_FEWEST = 20  # pairs of displacements that a localization error is taken from
+
+
+class MotionLinker(LinkerParameters):
+    """Spots to tracks by how likely each particle's own motion leads from one to the next.
+
+    Notes
+    -----
+    Every track carries a bank of Kalman filters: Brownian motion of eight diffusivities, and
+    motion of three speeds whose direction persists. Each localization tells which of them
+    describe the particle (multiple models: Y. Bar-Shalom et al., Estimation with Applications to
+    Tracking and Navigation, 2001, chapter 11), and their weighted densities say how likely the
+    next one is. A link gains the logarithm of that density over the density of spots that belong
+    to no earlier track, times the odds that a track of this age goes on after so many misses. In
+    each frame the links with the highest sum of gains are made, all together.
+
+    The share of each motion, the odds to go on, the density of new spots and, where no columns
+    ``x_err``, ... give it, the localization error are learnt from the data: up to 50,000
+    localizations from the middle of the movie are linked four times, each time with what the time
+    before taught.
+    """
+
+    kind: Literal["motion"] = "motion"
+    search_range: float | None = parameter(
+        None,
+        "Way that 99 % of the particles stay within from one frame to the next; up to 1.5 times as "
+        "far is linked where it is likely. Empty to find it from the data.",
+        unit="px",
+        label="Search range",
+        gt=0,
+    )
+    memory: int = parameter(
+        3,
+        "For how many frames a particle may be out of sight and still be the same one. How often "
+        "they come back is learnt, so that it may be generous.",
+        unit="frames",
+        label="Memory",
+        ge=0,
+    )
+
+    def assign(self, spots: Spots, search_range: float, progress: Progress | None) -> Linked:
+        """Give each localization its track."""
+        movie = _Movie.of(spots)
+        beliefs = _first_beliefs(movie, _BEYOND * search_range, self.memory)
+        some = movie.middle(_TO_LEARN_FROM)
+        for number in range(_ROUNDS):
+            particle, counts = _pass(some, beliefs, None)
+            beliefs = _learnt(beliefs, counts, some)
+            if spots.errors is None:
+                error = _localization_error(some, particle)
+                movie, some = movie.with_error(error), some.with_error(error)
+            if progress is not None:
+                progress("Learning how particles move", number + 1, _ROUNDS)
+        return Linked(_pass(movie, beliefs, progress)[0])
+
+
+class _Movie(NamedTuple):
+    """Localizations frame by frame."""
+
+    frames: Ints  # (n_frames,), those with localizations
+    starts: Ints  # (n_frames + 1,)
+    positions: Floats  # (n, dim)
+    variances: Floats  # (n, dim)
+    area: float  # of the field, px^dim
+
+    @classmethod
+    def of(cls, spots: Spots) -> _Movie:
+        frames, starts = np.unique(spots.frames, return_index=True)
+        if spots.errors is None:
+            errors = np.full(spots.positions.shape, _LEAST_ERROR)
+        else:  # what is not known is taken to be as elsewhere
+            known = np.where(spots.errors > 0, spots.errors, np.nan)
+            errors = np.where(np.isnan(known), np.nanmedian(known), known)
+        area = np.maximum(np.ptp(spots.positions, axis=0), 1.0).prod()
+        starts = np.append(starts, len(spots.frames))
+        variances = np.ascontiguousarray(np.maximum(errors, _LEAST_ERROR) ** 2)
+        return cls(frames, starts, spots.positions, variances, float(area))
+
+    def part(self, first: int, stop: int) -> _Movie:
+        here = slice(self.starts[first], self.starts[stop])
+        return self._replace(
+            frames=self.frames[first:stop],
+            starts=self.starts[first : stop + 1] - self.starts[first],
+            positions=self.positions[here],
+            variances=self.variances[here],
+        )
+
+    def middle(self, n: int) -> _Movie:
+        """Return frames in the middle that hold about so many localizations."""
+        middle = len(self.positions) / 2
+        first, stop = np.searchsorted(self.starts, [middle - n / 2, middle + n / 2])
+        return self.part(int(first), min(max(int(stop), int(first) + 2), len(self.frames)))
+
+    def with_error(self, error: float) -> _Movie:
+        return self._replace(variances=np.full_like(self.variances, error**2))
+
+
+def _first_beliefs(movie: _Movie, longest: float, memory: int) -> Beliefs:
+    """Return what is assumed before the data speak: motions spread evenly, one spot in ten new."""
+    steps = longest / 3 * 1.6 ** -np.arange(8.0)
+    speeds = longest / 2.0 ** np.arange(1, 4)
+    still = np.zeros((len(steps), 2))
+    moving = np.column_stack(((0.2 * speeds) ** 2, speeds**2, (0.1 * speeds) ** 2))
+    motions = np.concatenate((np.column_stack((steps**2, still)), moving))
+    goes_on = np.full((AGES, memory + 1), 0.3)
+    goes_on[:, 0] = 0.9
+    density = len(movie.positions) / len(movie.frames) / movie.area
+    shares = np.full(len(motions), 1 / len(motions))
+    return Beliefs(motions, shares, goes_on, 0.1 * density, longest)
+
+
+def _pass(movie: _Movie, beliefs: Beliefs, progress: Progress | None) -> tuple[Ints, Counts]:
+    """Link all frames once; return the tracks, and what happened."""
+    shape, n_motions = beliefs.goes_on.shape, len(beliefs.shares)
+    counts = Counts(np.zeros(shape), np.zeros(shape), np.zeros(n_motions), np.zeros(1, np.int64))
+    particle = np.empty(len(movie.positions), np.int64)
+    active = nobody(n_motions, movie.positions.shape[1])
+    n_frames = len(movie.frames)
+    edges = np.unique(np.linspace(0, n_frames, _PARTS + 1).astype(int))
+    for first, stop in pairwise(edges.tolist()):
+        part = movie.part(first, stop)
+        here = particle[movie.starts[first] : movie.starts[stop]]
+        active = advance(
+            active, beliefs, counts, part.frames, part.starts, part.positions, part.variances, here
+        )
+        if progress is not None:
+            progress("Linking", int(stop), n_frames)
+    return particle, counts
+
+
+def _learnt(beliefs: Beliefs, counts: Counts, movie: _Movie) -> Beliefs:
+    shares = counts.motions + 1e-3 * counts.motions.sum() + 1e-9
+    # In the first frame all are new.
+    n_new = counts.first[0] - movie.starts[1]
+    return beliefs._replace(
+        shares=shares / shares.sum(),
+        goes_on=(counts.hits + 0.5) / (counts.chances + 1),
+        newcomers=float(n_new + 0.5) / len(movie.frames) / movie.area,
+    )
+
+
+def _localization_error(movie: _Movie, particle: Ints) -> float:
+    """Root of minus the covariance of successive displacements, slow tracks weighing most."""
+    frame = np.repeat(movie.frames, np.diff(movie.starts))
+    order = np.lexsort((frame, particle))
+    track = particle[order]
+    steps = np.diff(movie.positions[order], axis=0)
+    whole = (np.diff(track) == 0) & (np.diff(frame[order]) == 1)
+    pairs = np.flatnonzero(whole[1:] & whole[:-1])
+    if len(pairs) < _FEWEST:
+        return _LEAST_ERROR
+    _, number, n_pairs = np.unique(track[pairs], return_inverse=True, return_counts=True)
+    first, second = steps[pairs], steps[pairs + 1]
+    covariance = np.bincount(number, -(first * second).mean(1)) / n_pairs
+    variance = np.bincount(number, (first**2 + second**2).mean(1) / 2) / n_pairs
+    # The sampling error of a track's covariance is its variance over the root of its length.
+    weight = n_pairs / (variance + _LEAST_ERROR**2) ** 2
+    square = float((weight * covariance).sum() / weight.sum())
+    return math.sqrt(max(square, _LEAST_ERROR**2))
