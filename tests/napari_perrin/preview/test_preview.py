@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_perrin._track_widget import TrackWidget
 from napari_perrin.preview._layer import is_preview
@@ -23,8 +22,11 @@ def opened(viewer: Any, dock: Any, qtbot: Any, movie: np.ndarray) -> TrackWidget
     viewer.add_image(movie, name="beads", scale=(0.05, 0.1, 0.1), units=("s", "um", "um"))
     viewer.add_points(np.zeros((1, 3)), name="mine")
     viewer.dims.set_current_step(0, 12)
+    # The whole panel is to be in reach of the mouse.
+    viewer.window.resize(1500, 1100)
     widget: TrackWidget = dock("Track particles")
     wait(widget, qtbot)
+    qtbot.wait(100)
     return widget
 
 
@@ -86,8 +88,6 @@ def test_dragging_the_line_changes_the_threshold_and_the_other_way_round(
     viewer: Any, opened: TrackWidget, qtbot: Any
 ) -> None:
     plot = opened.preview.plots
-    opened.findChild(QScrollArea).ensureWidgetVisible(plot)
-    QApplication.processEvents()
     panel = plot.quality
     found = float(10 ** panel.line.value())
     assert fields(opened)["minmass"].value is None
@@ -103,6 +103,7 @@ def test_dragging_the_line_changes_the_threshold_and_the_other_way_round(
     view, left = plot.viewport(), Qt.MouseButton.LeftButton
     start, end = on_screen(found), on_screen(aim)
     qtbot.mouseMove(view, start)
+    qtbot.wait(30)
     qtbot.mousePress(view, left, pos=start)
     for part in (0.3, 0.7, 1.0):
         qtbot.mouseMove(view, start + (end - start) * part)
