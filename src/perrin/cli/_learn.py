@@ -18,6 +18,7 @@ _COMMANDS = {
         "In which environment was this recorded?",
     ),
     "generate": ("_learn_generate:generate_command", "New tracks that look like mine."),
+    "property": ("_learn_property:property_command", "Mobility or mass in a known potential."),
 }
 
 

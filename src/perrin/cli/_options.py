@@ -256,4 +256,4 @@ def _click_type(annotation: Any, metadata: Iterable[Any]) -> _ParamType:
     # click refuses open ends for whole numbers; the model checks them.
     if annotation is int:
         return click.IntRange(**{k: v for k, v in limits.items() if not k.endswith("open")})
-    return click.FloatRange(**limits)
+    return click.FloatRange(**limits) if limits else click.FLOAT

@@ -55,7 +55,10 @@ class Potential:
         """Coefficients of the splines, with margins; see :mod:`perrin.simulate.potential`."""
 
     def energy(self, places: npt.ArrayLike) -> Floats:
-        """Energy at places in pixels, shape ``(..., 2)`` (y, x); returns shape ``(...)``."""
+        """Energy at places in pixels, shape ``(..., 2)`` (y, x); returns shape ``(...)``.
+
+        Of several fields each has one place: the shape is ``(n_fields, 2)``, or ``(2,)`` for all.
+        """
         return self._at(places)[..., 0]
 
     def force(self, places: npt.ArrayLike) -> Floats:
@@ -69,6 +72,8 @@ class Potential:
 
     def _at(self, places: npt.ArrayLike) -> Floats:
         at = np.asarray(places, dtype=np.float64)
+        if len(self.coefficients) > 1:
+            at = np.broadcast_to(at, (len(self.coefficients), 2))
         out = np.empty((at.size // 2, 3))
         _kernels.energies(self.coefficients, np.ascontiguousarray(at.reshape(-1, 2)), out)
         return out.reshape(*at.shape[:-1], 3)

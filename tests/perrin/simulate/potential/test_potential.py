@@ -61,7 +61,7 @@ def test_the_spline_goes_through_the_pixels_and_its_force_is_minus_its_gradient(
     force = -np.stack([np.cos(v / 6) * np.cos(u / 7) / 6, -np.sin(v / 6) * np.sin(u / 7) / 7], 1)
     np.testing.assert_allclose(potential.force(places), force, atol=1e-4)
     step = 1e-5
-    ahead, behind = (potential.energy(places + [0, s]) for s in (step, -step))
+    ahead, behind = (potential.energy(places + np.array([0, s])) for s in (step, -step))
     np.testing.assert_allclose(
         potential.force(places)[:, 1], -(ahead - behind) / (2 * step), atol=1e-8
     )
@@ -127,8 +127,12 @@ def test_brownian_particles_relax_at_the_rate_mobility_times_stiffness():
 
 def test_each_particle_may_have_a_field_of_its_own():
     noise = perlin_noise(2, 32, np.random.default_rng(4))
-    both = simulate_newton(Potential(noise), [1.0, 1.0], (16, 16), n_frames=5).positions
+    potential = Potential(noise)
+    both = simulate_newton(potential, [1.0, 1.0], (16, 16), n_frames=5).positions
     for i in range(2):
+        one = Potential(noise[i])
+        assert potential.energy((16, 15))[i] == pytest.approx(one.energy((16, 15)))
+        np.testing.assert_allclose(potential.force((16, 15))[i], one.force((16, 15)))
         alone = simulate_newton(Potential(noise[i]), 1.0, (16, 16), n_frames=5).positions
         np.testing.assert_allclose(both[i], alone[0], atol=1e-12)
 

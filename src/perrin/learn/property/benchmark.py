@@ -1,0 +1,268 @@
+"""How well the mass is found, by every method, on the same fresh particles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from perrin.errors import Progress
+from perrin.learn.fitting import Fitting
+from perrin.learn.property.features import impulses, mass_by_regression
+from perrin.learn.property.fit import PotentialFit, fit_in_potential
+from perrin.learn.property.methods import (
+    Density,
+    choose_intensity,
+    likely_masses,
+    search_path,
+)
+from perrin.learn.property.networks import IMAGE_NETWORKS
+from perrin.learn.property.train import (
+    ask_images,
+    ask_posterior,
+    train_images,
+    train_posterior,
+)
+from perrin.learn.property.trap import Seen, simulate_seen
+from perrin.simulate.potential import Potential, perlin_noise, simulate_brownian, simulate_newton
+
+__all__ = ["COLLAPSED", "benchmark", "collapses", "fits", "masses"]
+
+Floats = npt.NDArray[np.float64]
+
+COLLAPSED = 0.05
+"""A network whose R² is below this says the same mass of everything."""
+
+_PUBLISHED = {
+    "dense": 0.373,
+    "convolutional": 0.408,
+    "recurrent": -0.038,
+    "convolutional recurrent": 0.461,
+}
+_EPOCHS = {"dense": 6, "convolutional": 6, "recurrent": 4, "convolutional recurrent": 2}
+_IMAGES = "what they saw"
+_PHYSICS = "what they saw, the shape of the walls, that it starts from rest"
+_TAUGHT, _TUNED, _TESTED = 16_000, 1_000, 2_000
+_LOW, _HIGH = 0.05, 0.95
+_BOOTSTRAPS = 500
+
+
+class _Answer(NamedTuple):
+    mass: Floats
+    density: Density | None
+    n_taught: int
+
+
+Method = Callable[[], _Answer]
+
+
+def benchmark(
+    n_tested: int = _TESTED, *, seed: int = 0, progress: Progress | None = None
+) -> dict[str, pd.DataFrame]:
+    """Simulate particles, train, and measure: tables ``mass``, ``collapses`` and ``fits``.
+
+    Takes about twenty minutes of one processor core.
+    """
+    taught, tuned, tested = (
+        simulate_seen(n, 3 * seed + i, progress=progress)
+        for i, n in enumerate((_TAUGHT, _TUNED, n_tested), start=1)
+    )
+    parts = masses(taught, tuned, tested, seed=seed, progress=progress)
+    return {
+        "mass": pd.concat(parts, ignore_index=True),
+        "collapses": collapses(taught, tuned, progress=progress),
+        "fits": fits(seed=seed, progress=progress),
+    }
+
+
+def masses(
+    taught: Seen, tuned: Seen, tested: Seen, *, seed: int = 0, progress: Progress | None = None
+) -> Iterator[pd.DataFrame]:
+    """Measure every method; yields a table of one row for each.
+
+    Parameters
+    ----------
+    taught, tuned, tested
+        Particles to train on, to choose the best epoch and the one free number of the likelihood
+        with, and to measure on.
+    seed
+        Of the networks' first weights.
+    progress
+        Passed on to what takes long.
+
+    Yields
+    ------
+    pandas.DataFrame
+        ``method``, ``sees``, ``n_taught``, ``r2`` and ``r2_published``, ``median_error`` (of the
+        mass), ``coverage`` (share of masses within the interval of 90 %) and ``width`` (its
+        median), each measured number with its standard error, and ``n``, the particles tested.
+    """
+
+    def images(name: str) -> _Answer:
+        epochs = _EPOCHS[name]
+        fitting = Fitting(epochs=epochs, batch=100, learning_rate=1e-3, weight_decay=0.0, seed=seed)
+        fitted = train_images(name, taught, tuned, fitting, progress=progress)
+        return _Answer(ask_images(fitted.network, tested), None, epochs * len(taught.mass))
+
+    def posterior() -> _Answer:
+        fitting = Fitting(epochs=40, batch=128, seed=seed)
+        fitted = train_posterior(taught, tuned, fitting, progress=progress)
+        density = ask_posterior(fitted.network, tested)
+        return _Answer(density.mean, density, len(fitted.curve) * len(taught.mass))
+
+    def likelihood() -> _Answer:
+        density = likely_masses(
+            tested, choose_intensity(tuned, progress=progress), progress=progress
+        )
+        return _Answer(density.mean, density, 0)
+
+    def search() -> _Answer:
+        return _Answer(search_path(tested, progress=progress), None, 0)
+
+    def regression() -> _Answer:
+        change, impulse, *_ = impulses(tested)
+        return _Answer(mass_by_regression(change, impulse), None, 0)
+
+    methods: dict[str, Method] = {
+        "path search": search,
+        "regression on the force": regression,
+        "likelihood of the path": likelihood,
+        "posterior network": posterior,
+    }
+    for name, method in methods.items():
+        yield _row(name, _PHYSICS, method(), tested, seed)
+    for name in IMAGE_NETWORKS:
+        yield _row(name, _IMAGES, images(name), tested, seed)
+
+
+def collapses(
+    taught: Seen,
+    held_out: Seen,
+    *,
+    n_seeds: int = 12,
+    n_taught: int = 8_000,
+    epochs: int = 2,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Train the convolutional network from many first weights.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``seed``, ``r2`` and whether it ``collapsed``.
+    """
+    few = taught.part(slice(n_taught))
+    rows = []
+    for seed in range(n_seeds):
+        fitting = Fitting(epochs=epochs, batch=100, learning_rate=1e-3, weight_decay=0.0, seed=seed)
+        fitted = train_images("convolutional", few, held_out, fitting, progress=progress)
+        r2 = float(fitted.curve["r2"].max())
+        rows.append({"seed": seed, "r2": r2, "collapsed": r2 < COLLAPSED})
+    return pd.DataFrame(rows)
+
+
+def fits(n_tracks: int = 300, *, seed: int = 0, progress: Progress | None = None) -> pd.DataFrame:
+    """Measure :func:`~perrin.learn.property.fit.fit_in_potential` on simulated tracks.
+
+    Tracks of 40 and 150 frames in Perlin noise of 256 x 256 pixels, a field for every ten tracks,
+    between -10 and 10 kT, localization error 0.15 px. Overdamped: mobility 0.5 to 3 px²/(frame kT),
+    log-uniform, with and without kT being told. Inertial: mass 10 to 100 kT frame²/px², first
+    velocity Gaussian of 1 px/frame per axis.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``motion``, ``n_frames``, ``n`` (tracks with an answer), ``bias`` and ``error`` (median of
+        the relative error and of its absolute value), ``coverage`` of the interval of 90 % and
+        ``coverage_se``, ``no_force_seen`` (share of tracks flagged so).
+    """
+    cases = [
+        ("overdamped", None, "overdamped"),
+        ("overdamped", 1.0, "overdamped, kT known"),
+        ("inertial", None, "inertial"),
+    ]
+    rows = []
+    for n_frames in (40, 150):
+        for motion, thermal_energy, name in cases:
+            how = PotentialFit.checked(
+                motion=motion, thermal_energy=thermal_energy, energy_unit="kT"
+            )
+            rng = np.random.default_rng([seed, n_frames])
+            found = [_fitted(how, n_frames, 10, rng, progress) for _ in range(n_tracks // 10)]
+            rows.append({"motion": name, "n_frames": n_frames} | _judged(pd.concat(found)))
+    return pd.DataFrame(rows)
+
+
+def _fitted(
+    how: PotentialFit,
+    n_frames: int,
+    n: int,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> pd.DataFrame:
+    noise = perlin_noise(1, 256, rng)[0]
+    potential = Potential(10 * noise / np.abs(noise).max())
+    start = rng.uniform(80, 176, (n, 2))
+    if how.motion == "overdamped":
+        truth = np.exp(rng.uniform(np.log(0.5), np.log(3), n))
+        paths = simulate_brownian(potential, truth, truth, start, rng, n_frames=n_frames)
+    else:
+        truth = np.exp(rng.uniform(np.log(10), np.log(100), n))
+        velocity = rng.standard_normal((n, 2))
+        paths = simulate_newton(
+            potential, truth, start, velocity, n_frames=n_frames, steps_per_frame=8
+        ).positions
+    paths = paths + 0.15 * rng.standard_normal(paths.shape)
+    particle, frame = (grid.ravel() for grid in np.mgrid[:n, :n_frames])
+    table = pd.DataFrame(
+        {"particle": particle, "frame": frame, "y": paths[:, 0].ravel(), "x": paths[:, 1].ravel()}
+    )
+    answer = fit_in_potential(table.dropna(), potential, how, progress=progress)
+    answer = answer.rename(columns=lambda column: column.replace(how.quantity, "found"))
+    return answer.assign(truth=truth[answer["particle"]])
+
+
+def _judged(answer: pd.DataFrame) -> dict[str, float]:
+    said = answer[answer["noise"].notna()]
+    off = (said["found"] / said["truth"] - 1).dropna()
+    high = said["found_hi"].fillna(np.inf)  # a mass without an upper end
+    low = said["found_lo"].fillna(np.inf)
+    held = float(((low <= said["truth"]) & (said["truth"] <= high)).mean())
+    return {
+        "n": len(said),
+        "bias": float(off.median()),
+        "error": float(off.abs().median()),
+        "coverage": held,
+        "coverage_se": float(np.sqrt(held * (1 - held) / len(said))),
+        "no_force_seen": float((said["flags"] == "no_force_seen").mean()),
+    }
+
+
+def _row(name: str, sees: str, answer: _Answer, tested: Seen, seed: int) -> pd.DataFrame:
+    truth, n = tested.mass, len(tested.mass)
+    row: dict[str, object] = {
+        "method": name,
+        "sees": sees,
+        "n_taught": answer.n_taught,
+        "r2_published": _PUBLISHED.get(name, np.nan),
+        "r2": _r2(answer.mass, truth),
+    }
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(n, size=(_BOOTSTRAPS, n))
+    row["r2_se"] = float(np.std([_r2(answer.mass[d], truth[d]) for d in drawn]))
+    error = np.abs(answer.mass - truth)
+    row["median_error"] = float(np.median(error))
+    row["median_error_se"] = float(np.std(np.median(error[drawn], axis=1)))
+    if answer.density is not None:
+        rank = answer.density.rank(truth)
+        held = float(((rank >= _LOW) & (rank <= _HIGH)).mean())
+        row |= {"coverage": held, "coverage_se": np.sqrt(held * (1 - held) / n)}
+        row["width"] = float(np.median(np.diff(answer.density.quantiles((_LOW, _HIGH)))))
+    return pd.DataFrame([row | {"n": n}])
+
+
+def _r2(said: Floats, truth: Floats) -> float:
+    return float(1 - ((said - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
