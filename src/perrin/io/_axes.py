@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -71,8 +70,8 @@ def choose_series(n: int, series: int | None, name: str, notes: list[str]) -> in
     """Return which image of a file to read, and note if there are others that nobody spoke of."""
     if series is None and n > 1:
         notes.append(
-            f"{name} holds {n} images (positions or series), of which the first is read; others "
-            f"are series 1 to {n - 1}."
+            f"{name} holds {n} images (positions or series), of which the first is read; choose "
+            f"another with series=1 to {n - 1}."
         )
     chosen = series or 0
     if not 0 <= chosen < n:
@@ -152,8 +151,9 @@ def select(axes: str, shape: tuple[int, ...], channel: int | None, name: str) ->
 
 def select_planes(
     read: Callable[[int], npt.NDArray[Any]],
+    numbers: npt.NDArray[np.intp],
     selection: Selection,
-    shape: tuple[int, ...],
+    plane_shape: tuple[int, ...],
     dtype: Any,
     name: str,
     close: Callable[[], None],
@@ -163,14 +163,13 @@ def select_planes(
     Parameters
     ----------
     read
-        Reads a plane; planes are counted over the axes before Y and X, the last one fastest.
+        Reads a plane by its number.
+    numbers
+        The number of each plane, over the axes before Y and X.
     selection
-        What :func:`select` returned for ``shape``.
-    shape, dtype
-        Of the whole array.
-    name, close
+        What :func:`select` returned for these axes.
+    plane_shape, dtype, name, close
         As for :class:`Planes`.
     """
-    numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])[selection.picks[:-2]]
-    numbers = numbers.transpose(selection.order[:-2])
-    return Planes(read, numbers, shape[-2:], dtype, name, close)
+    chosen = numbers[selection.picks[:-2]].transpose(selection.order[:-2])
+    return Planes(read, chosen, plane_shape, dtype, name, close)

@@ -1,4 +1,4 @@
-"""Pixel size and frame interval from what ImageJ, OME and TrackMate write, in µm and s."""
+"""Pixel size and frame interval from what files say of themselves, in µm and s."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy as np
 
 from perrin.tracks import Calibration
 
-__all__ = ["imagej_calibration", "in_micrometres", "in_seconds", "ome_calibration"]
+__all__ = [
+    "imagej_calibration", "in_micrometres", "in_seconds", "ome_calibration", "square_pixels",
+]  # fmt: skip
 
 _MICROMETRES = {
-    "pm": 1e-6, "å": 1e-4, "angstrom": 1e-4, "nm": 1e-3, "nanometer": 1e-3, "nanometre": 1e-3,
-    "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0,
-    "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6,
+    "pm": 1e-6, "picometer": 1e-6, "å": 1e-4, "angstrom": 1e-4, "nm": 1e-3, "nanometer": 1e-3,
+    "nanometre": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0,
+    "microns": 1.0, "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3, "millimeter": 1e3, "cm": 1e4,
+    "centimeter": 1e4, "m": 1e6, "meter": 1e6,
 }  # fmt: skip
 _SECONDS = {
-    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "msec": 1e-3, "s": 1.0, "sec": 1.0,
-    "second": 1.0, "seconds": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0,
+    "ns": 1e-9, "nanosecond": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "microsecond": 1e-6,
+    "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0,
+    "seconds": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0,
 }  # fmt: skip
 
 
@@ -49,7 +53,7 @@ def imagej_calibration(
         for value in resolution
     ]
     return Calibration.checked(
-        pixel_size=_square(sizes[0], sizes[1], notes, name),
+        pixel_size=square_pixels(sizes[0], sizes[1], notes, name),
         frame_interval=in_seconds(_number(metadata.get("finterval")), metadata.get("tunit", "s")),
         z_step=in_micrometres(_number(metadata.get("spacing")), unit),
     )
@@ -77,7 +81,7 @@ def ome_calibration(xml: str, notes: list[str], name: str) -> Calibration:
     if interval is None:
         interval = _interval_of_planes(pixels, notes, name)
     return Calibration.checked(
-        pixel_size=_square(size["X"], size["Y"], notes, name),
+        pixel_size=square_pixels(size["X"], size["Y"], notes, name),
         frame_interval=interval,
         z_step=size["Z"],
     )
@@ -111,7 +115,8 @@ def _delta_t(plane: ElementTree.Element) -> float | None:
     return None if value is None or scale is None else value * scale
 
 
-def _square(x: float | None, y: float | None, notes: list[str], name: str) -> float | None:
+def square_pixels(x: float | None, y: float | None, notes: list[str], name: str) -> float | None:
+    """Return the one size of pixels that are square; if they are not, that in x, with a note."""
     if x is not None and y is not None and abs(x - y) > 0.01 * x:
         notes.append(
             f"The pixels of {name} are not square ({x:.4g} × {y:.4g} µm); {x:.4g} µm is used for "

@@ -90,7 +90,10 @@ def _open(
         frames = Mapped(path, dtype, offset, shape, selection.picks, selection.order)
     elif tuple(series.keyframe.shape) == shape[-2:] and len(series.pages) == math.prod(shape[:-2]):
         read = partial(_read_page, tiff, number, path.name)
-        frames = select_planes(read, selection, shape, series.dtype, path.name, tiff.close)
+        numbers = np.arange(len(series.pages)).reshape(shape[:-2])
+        frames = select_planes(
+            read, numbers, selection, shape[-2:], series.dtype, path.name, tiff.close
+        )
     else:  # pages that are volumes or that hold their channels one after the other: rare
         frames = series.asarray()[selection.picks].transpose(selection.order)
     calibration = _calibration(tiff, notes, path.name)
