@@ -12,7 +12,10 @@ from napari_perrin._step_widget import StepWidget
 
 __all__ = ["LearnWidget"]
 
-_PAGES: dict[str, str] = {}
+_PAGES = {
+    "Environments": "_environments_page:EnvironmentsPage",
+    "New tracks": "_generate_page:GeneratePage",
+}
 """Title of each page, and where its :class:`StepWidget` is defined."""
 
 

@@ -15,11 +15,10 @@ from torch.nn import functional
 
 from perrin.engine.network import Network
 from perrin.engine.weights import load_network
+from perrin.learn.parameters import Inputs
 from perrin.parameters import Parameters, parameter
 
-__all__ = ["Architecture", "Classifier", "Inputs", "Member", "describe", "motion"]
-
-Inputs = Literal["velocities", "motion", "engine"]
+__all__ = ["Architecture", "Classifier", "Member", "describe", "motion"]
 
 _LAGS = (1, 2, 4)
 _LEAST_SPEED = 0.02

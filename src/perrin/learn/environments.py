@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,12 @@ from torch.nn import functional
 from perrin.device import pick_device
 from perrin.engine.weights import load_as, save_network
 from perrin.errors import InputError, Progress
-from perrin.learn.classifier import Architecture, Classifier, Inputs, Member, describe
-from perrin.learn.fitting import Fitting, Watch, fit
+from perrin.learn.classifier import Architecture, Classifier, Member, describe
+from perrin.learn.fitting import Watch, fit
 from perrin.learn.labelled import Labelled, Sampling, collect, folds_of, some_held_out, stretches_of
+from perrin.learn.parameters import ENVIRONMENT, EnvironmentTraining
 from perrin.learn.pieces import LEAST_BATCHES, Cut, ask, cut, draw, whole_tracks
 from perrin.learn.report import WHOLE, Report, answers_about
-from perrin.parameters import parameter
 from perrin.tracks import index_tracks, validate_tracks
 
 __all__ = [
@@ -35,56 +35,9 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-ENVIRONMENT = "environment"
-"""Column with the class that a network calls."""
-
 _MAKER = "perrin learn environments train"
 _LOOKS = (10, 30, 100)
 _DESCRIBED = (8, 15, 30, 60, 120)
-
-
-class EnvironmentTraining(Fitting):
-    """How a network learns to tell classes of tracks apart."""
-
-    epochs: int = parameter(30, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        6,
-        "Stop when so many epochs have not made it better on the tracks held out for this.",
-        unit="epochs",
-        ge=1,
-        advanced=True,
-    )
-    inputs: Inputs = parameter(
-        "motion",
-        "What the network sees: sizes and angles of steps (motion), which rotations do not change; "
-        "velocities along each axis; or what the bundled engine makes of the track (engine).",
-    )
-    folds: int = parameter(
-        5,
-        "The tracks are divided into so many parts; each is tested by a network that learnt from "
-        "the others. All networks together are what is kept.",
-        ge=2,
-        le=20,
-    )
-    in_plane: bool = parameter(
-        False, "Leave out z, which by itself tells flat recordings from those in 3D.",
-        label="Ignore z",
-    )  # fmt: skip
-    shortest: int = parameter(
-        5, "Shortest piece of a track to learn from and to judge.", unit="steps", ge=3,
-        advanced=True,
-    )  # fmt: skip
-    longest: int = parameter(
-        150, "Longest piece of a track to learn from.", unit="steps", ge=3, advanced=True
-    )
-    balanced: bool = parameter(
-        True, "Show every class as often, however many tracks it has.", advanced=True
-    )
-    layers: int = parameter(2, "Recurrent layers (LSTM).", ge=1, le=4, advanced=True)
-    units: int = parameter(24, "Units of each recurrent layer.", ge=1, advanced=True)
-    pooling: Literal["last", "mean"] = parameter(
-        "mean", "Whether the last step's output decides, or the mean over all.", advanced=True
-    )
 
 
 class Environments(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from perrin.device import pick_device
 from perrin.errors import Progress
-from perrin.parameters import Parameters, parameter
+from perrin.learn.parameters import Fitting
 
 __all__ = ["Fitted", "Fitting", "Lesson", "Watch", "fit"]
 
@@ -28,28 +28,6 @@ Watch = Callable[[dict[str, float]], None]
 N = TypeVar("N", bound=nn.Module)
 Learner = TypeVar("Learner", bound=nn.Module, contravariant=True)
 B = TypeVar("B")
-
-
-class Fitting(Parameters):
-    """How to train a network on given tracks."""
-
-    epochs: int = parameter(60, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        12,
-        "Stop when so many epochs have not made it better on the tracks held out for this.",
-        unit="epochs",
-        ge=1,
-        advanced=True,
-    )
-    learning_rate: float = parameter(
-        3e-3, "Highest step size of the optimiser.", gt=0, advanced=True
-    )
-    weight_decay: float = parameter(0.01, "Decay of the weights.", ge=0, advanced=True)
-    batch: int = parameter(64, "Examples that are seen together.", ge=1, advanced=True)
-    seed: int = parameter(1, "Another seed divides and begins otherwise.", ge=0, advanced=True)
-    device: str = parameter(
-        "auto", "Where to compute: auto, cpu, cuda or mps.", label="Compute on", advanced=True
-    )
 
 
 class Lesson(Protocol[Learner, B]):

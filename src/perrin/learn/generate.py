@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from perrin.engine.weights import load_as, save_network
 from perrin.errors import InputError, Progress
-from perrin.learn.fitting import Fitting, Watch, fit
+from perrin.learn.fitting import Watch, fit
 from perrin.learn.generator import Architecture, Generator
 from perrin.learn.labelled import Stretch, collect, some_held_out
-from perrin.parameters import Parameters, parameter
+from perrin.learn.parameters import Generation, GeneratorTraining
 from perrin.tracks import Calibration
 
 __all__ = [
@@ -29,57 +29,6 @@ _MAKER = "perrin learn generate train"
 _LEAST_TRACKS = 10
 _LEAST_STEPS = 10
 _LONGEST = 300
-
-
-class GeneratorTraining(Fitting):
-    """How a network learns to make tracks."""
-
-    epochs: int = parameter(120, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        25,
-        "Stop when so many epochs have not made it better on the tracks held out for this.",
-        unit="epochs",
-        ge=1,
-        advanced=True,
-    )
-    learning_rate: float = parameter(
-        5e-3, "Highest step size of the optimiser.", gt=0, advanced=True
-    )
-    batch: int = parameter(32, "Tracks that are seen together.", ge=1, advanced=True)
-    units: int = parameter(48, "Units of the recurrent layers (LSTM).", ge=1, advanced=True)
-    components: int = parameter(10, "Components of the mixture.", ge=1, advanced=True)
-    latent: int = parameter(
-        4, "Numbers that distinguish one track from another.", ge=0, advanced=True
-    )
-    frame: Literal["track", "image"] = parameter(
-        "track",
-        "Whether steps are seen along and across the step before, so that no direction is "
-        "preferred, or along the axes of the image.",
-        advanced=True,
-    )
-    tails: Literal["heavy", "normal"] = parameter(
-        "heavy",
-        "Whether the components are Student's t, which has outliers, or normal distributions.",
-        advanced=True,
-    )
-    still_axes: bool = parameter(
-        False, "Let tracks move along axes along which no given track moves.", advanced=True
-    )
-
-
-class Generation(Parameters):
-    """Which tracks to make."""
-
-    n_tracks: int = parameter(100, "Number of tracks.", label="Tracks", ge=1)
-    n_points: int | None = parameter(
-        None, "Localizations per track; as many as the median given track has if left empty.",
-        label="Length", unit="frames", ge=2,
-    )  # fmt: skip
-    field: float = parameter(
-        0.0, "Tracks begin anywhere in a square of this size; all at the origin if 0.",
-        unit="px", ge=0,
-    )  # fmt: skip
-    seed: int = parameter(0, "Another seed makes other tracks.", ge=0)
 
 
 class LearntGenerator(NamedTuple):
@@ -291,7 +240,7 @@ def _bound(network: Generator, batch: _Batch, *, spread: bool) -> Tensor:
     steps, heading = batch.steps, torch.zeros(n, device=batch.steps.device)
     if spread and network.architecture.frame == "track":
         signs = torch.randint(2, (n, 1, n_axes), device=steps.device) * 2.0 - 1.0
-        steps, heading = steps * signs, 2 * torch.pi * torch.rand_like(heading)
+        steps, heading = steps * signs, 2 * torch.pi * torch.rand_like(heading) * (n_axes > 1)
     local = network.localised(steps, heading)
     count = batch.there.sum()
     mean, log_spread = torch.zeros(n, 0), torch.zeros(n, 0)

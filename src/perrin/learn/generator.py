@@ -192,20 +192,18 @@ class Generator(nn.Module):
             Scaled displacements along the moving axes, shape ``(n, n_steps, n_axes)``; the last
             two axes are the plane, in 3D the first is z, which stays as it is.
         heading
-            Direction before the first step, an angle, shape ``(n,)``.
+            Direction before the first step, an angle from the last axis, shape ``(n,)``; zero
+            where there is one axis only.
         """
         if self.architecture.frame == "image":
             return steps
-        if self.n_axes == 1:
-            sign = torch.where(steps < 0, -1.0, 1.0)
-            return steps * functional.pad(sign, (0, 0, 1, 0), value=1.0)[:, :-1]
-        plane = torch.view_as_complex(steps[..., -2:].contiguous())
-        before = torch.cat((torch.polar(torch.ones_like(heading), heading)[:, None], plane), 1)
+        plane = _complex(steps)
+        first = torch.polar(torch.ones_like(heading), heading)
+        before = torch.cat((first[:, None], plane), 1)
         # A step of no length leaves the direction as it was.
         moved = torch.arange(before.shape[1], device=steps.device) * (before.abs() > 0)
         direction = _direction(before).gather(1, moved.cummax(1).values)
-        turned = plane * direction[:, :-1].conj()
-        return torch.cat((steps[..., :-2], torch.view_as_real(turned)), 2)
+        return _replaced(steps, plane * direction[:, :-1].conj())
 
     @torch.no_grad()
     def make(self, n_tracks: int, n_steps: int, seed: int) -> Tensor:
@@ -247,19 +245,27 @@ class Generator(nn.Module):
             return local
         n, n_axes = len(local), self.n_axes
         signs = torch.randint(2, (n, 1, n_axes), generator=generator) * 2.0 - 1.0
-        if n_axes == 1:
-            turns = torch.where(local < 0, -1.0, 1.0).cumprod(1)
-            return signs * local.abs() * turns
-        heading = 2 * math.pi * torch.rand(n, generator=generator)
-        direction = torch.polar(torch.ones_like(heading), heading)
-        plane = torch.view_as_complex((local[..., -2:]).contiguous())
+        heading = 2 * math.pi * torch.rand(n, generator=generator) * (n_axes > 1)
+        plane = _complex(local)
         # Each turn is relative to the direction of the step before.
         turns = _direction(plane).cumprod(1)
-        placed = torch.view_as_real(plane.abs() * turns * direction[:, None])
-        return signs * torch.cat((local[..., :-2], placed), 2)
+        first = torch.polar(torch.ones_like(heading), heading)
+        return signs * _replaced(local, plane.abs() * turns * first[:, None])
 
 
 _TRIES = 20
+
+
+def _complex(steps: Tensor) -> Tensor:
+    """Return the last two axes as a complex number; of one axis, the real part alone."""
+    x = steps[..., -1]
+    return torch.complex(x, torch.zeros_like(x) if steps.shape[-1] == 1 else steps[..., -2])
+
+
+def _replaced(steps: Tensor, plane: Tensor) -> Tensor:
+    """Put other numbers in the place of what :func:`_complex` took."""
+    inside = [plane.real] if steps.shape[-1] == 1 else [plane.imag, plane.real]
+    return torch.cat((steps[..., :-2], torch.stack(inside, -1)), -1)
 
 
 def _direction(plane: Tensor) -> Tensor:

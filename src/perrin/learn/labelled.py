@@ -20,7 +20,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_SAME_INTERVAL = 0.02
+_TOLERANCE = 0.02  # of a frame
 _MOST_SPARSE = 5
 _PARTS = 5
 LABEL = "label"
@@ -289,9 +289,15 @@ def folds_of(labelled: Labelled, n_folds: int, seed: int) -> Ints:
 
 
 def some_held_out(labelled: Labelled, seed: int) -> npt.NDArray[np.bool_]:
-    """Choose about one track in five of each class to say when a training should stop."""
+    """Choose about one track in five of each class to say when a training should stop.
+
+    Of a class with one movie, tracks are chosen: how good the network is, others say.
+    """
     pairs = np.unique(np.stack((labelled.label, labelled.group)), axis=1)
     fewest = int(np.bincount(pairs[0]).min())
+    if fewest < 2:
+        labelled = replace(labelled, group=np.arange(labelled.label.size))
+        fewest = int(labelled.counts.min())
     return np.asarray(folds_of(labelled, min(_PARTS, fewest), seed) == 0)
 
 
@@ -337,7 +343,7 @@ def _common_sampling(given: Sequence[tuple[str, pd.DataFrame]], in_plane: bool) 
 
 def _is_multiple(long: float, short: float) -> bool:
     ratio = long / short
-    return round(ratio) >= 1 and abs(ratio / round(ratio) - 1) <= _SAME_INTERVAL
+    return round(ratio) >= 1 and abs(ratio - round(ratio)) <= _TOLERANCE
 
 
 def _movies_known(given: Sequence[tuple[str, pd.DataFrame]], names: tuple[str, ...]) -> bool:
