@@ -26,7 +26,7 @@ __all__ = [
     "colormap_for",
     "model_codes",
     "model_colormap",
-    "model_names",
+    "names_of",
 ]
 
 UNKNOWN = -1
@@ -108,6 +108,6 @@ def model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
     return np.asarray(names.map(codes).fillna(UNKNOWN), dtype=np.int64)
 
 
-def model_names(codes: npt.NDArray[Any]) -> list[str]:
-    """Return the model of each code by name, an empty text where none is called."""
-    return [MODELS[int(code)] if 0 <= code < len(MODELS) else "" for code in codes]
+def names_of(codes: npt.NDArray[Any], names: Sequence[str] = MODELS) -> list[str]:
+    """Return the name of each code, an empty text for any other, as where no model is called."""
+    return [names[int(code)] if 0 <= code < len(names) else "" for code in codes]

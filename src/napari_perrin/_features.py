@@ -11,6 +11,7 @@ from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._colors import UNKNOWN, colormap_for, model_codes
+from napari_perrin._layers import rows_of_table
 from perrin.analysis import FLAGS, Analysis
 from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.tracks import Calibration
@@ -55,7 +56,7 @@ def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration
     features
         One row per row of :func:`napari_perrin._layers.table_of_layer` of this layer.
     """
-    order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
+    order = rows_of_table(layer)
     place = np.empty(len(order), np.intp)
     place[order] = np.arange(len(order))
     # Assigning ``layer.features`` would sort the rows once more and scramble layers whose data

@@ -15,21 +15,27 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
-from napari_perrin._colors import colormap_for, model_codes, model_names
+from napari_perrin._colors import colormap_for, model_codes, names_of
 from perrin.analysis import FLAGS
+from perrin.models import MODELS
 from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
 __all__ = [
+    "LABEL",
     "ROW",
     "export_table",
     "points_layer_data",
+    "rows_of_table",
     "table_of_layer",
     "tracks_layer_data",
 ]
 
 ROW = "row"
 """Feature that holds the row of each vertex in the track table the layer was made from."""
+
+LABEL = "label"
+"""Feature that holds the label that a track was given, as its place among the layer's labels."""
 
 _OWN = (ROW, "particle", "track_id")
 # napari indexes tracks by their number: a few huge numbers would cost gigabytes.
@@ -146,9 +152,9 @@ def table_of_layer(layer: Tracks) -> pd.DataFrame:
     columns: dict[str, Any] = {"particle": np.asarray(particle), "frame": data[:, 1]}
     for axis in axes:
         columns[axis] = data[:, AXES.index(axis) - len(AXES)]
-    analysed = set(noted.get("analysis", ()))
+    added = {*noted.get("analysis", ()), *([LABEL] if "labels" in noted else ())}
     for key in features:
-        if key not in (*_OWN, *columns) and key not in analysed:
+        if key not in (*_OWN, *columns) and key not in added:
             columns[str(key)] = features[key].to_numpy()
     table = validate_tracks(pd.DataFrame(columns), source=f"The layer '{layer.name}'")
     calibration = find_calibration(layer).calibration
@@ -160,16 +166,25 @@ def table_of_layer(layer: Tracks) -> pd.DataFrame:
 def export_table(layer: Tracks) -> pd.DataFrame:
     """Return the track table of a layer with the analysis beside it, models by their names."""
     table = table_of_layer(layer)
-    analysed = layer.metadata.get(METADATA_KEY, {}).get("analysis", ())
-    shown = [key for key in analysed if key in layer.features]
-    if not shown:
-        return table
-    # Rows of both are sorted by track and frame, but track numbers may differ from particles.
-    order = np.lexsort((layer.data[:, 1], layer.features.get("particle", layer.data[:, 0])))
+    noted = layer.metadata.get(METADATA_KEY, {})
+    labels = noted.get("labels", ())
+    shown = [*noted.get("analysis", ()), *([LABEL] if labels else [])]
+    order = rows_of_table(layer)
     for key in shown:
-        values = layer.features[key].to_numpy()[order]
-        table[key] = model_names(values) if key == MODEL else values
+        if key in layer.features:
+            values = layer.features[key].to_numpy()[order]
+            names = {MODEL: MODELS, LABEL: labels}.get(key)
+            table[key] = values if names is None else names_of(values, names)
     return table
+
+
+def rows_of_table(layer: Tracks) -> npt.NDArray[np.intp]:
+    """Return which vertex of a layer each row of its track table is.
+
+    Both are sorted by track and frame, but track numbers may differ from particles.
+    """
+    numbers = layer.features.get("particle", layer.data[:, 0])
+    return np.lexsort((layer.data[:, 1], numbers))
 
 
 def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:

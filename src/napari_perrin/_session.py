@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from napari.layers import Layer, Tracks
 
     from perrin.analysis import Analysis
+    from perrin.curation import History
     from perrin.io import Movie
     from perrin.pipeline import Recipe
+    from perrin.results import Source
 
 __all__ = ["Record", "Session"]
 
@@ -46,6 +48,14 @@ class Record:
         them; all of them if ``None``.
     only_selected
         Whether the tracks that are not selected are hidden as well.
+    history
+        What was done to the tracks by hand, once anything was.
+    show_rejected
+        Whether tracks that were rejected are shown all the same.
+    source
+        Where the tracks came from, if a folder of results says it.
+    unsaved
+        Whether there is an analysis or a curation that no folder holds.
     """
 
     movie: Movie | None = None
@@ -55,6 +65,10 @@ class Record:
     selection: frozenset[int] = field(default_factory=frozenset)
     shown: npt.NDArray[np.int64] | None = None
     only_selected: bool = False
+    history: History | None = None
+    show_rejected: bool = False
+    source: Source | None = None
+    unsaved: bool = False
 
 
 class Session:
@@ -73,6 +87,8 @@ class Session:
     """Other tracks of a layer are selected; its record says which."""
     shown_changed = Signal(object)
     """Other tracks of a layer are shown or hidden; its record says which."""
+    curated = Signal(object)
+    """Something was done to a layer's tracks by hand, or undone; its record says what."""
 
     _sessions: ClassVar[WeakKeyDictionary[Any, Session]] = WeakKeyDictionary()
 
@@ -124,8 +140,15 @@ class Session:
     def add_analysis(self, layer: Tracks, analysis: Analysis, recipe: Recipe) -> None:
         """Note the analysis of a layer and the recipe it was made with."""
         record = self.record(layer)
-        record.analysis, record.recipe = analysis, recipe
+        record.analysis, record.recipe, record.unsaved = analysis, recipe, True
         self.analyzed.emit(layer)
+
+    @property
+    def unsaved(self) -> list[Tracks]:
+        """The layers with an analysis or a curation that no folder holds."""
+        viewer = self.viewer
+        layers = [] if viewer is None else list(viewer.layers)
+        return [x for x in layers if x in self._records and self._records[x].unsaved]
 
     def select(self, layer: Tracks, particles: Iterable[int]) -> None:
         """Select tracks of a layer by their numbers."""

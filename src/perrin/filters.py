@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,9 +15,10 @@ from perrin.parameters import Parameters, parameter
 from perrin.summary import NOT_JUDGED
 from perrin.tracks import index_tracks
 
-__all__ = ["NO_FILTERS", "TrackFilters", "with_first_frame"]
+__all__ = ["NO_FILTERS", "Limits", "TrackFilters", "with_first_frame"]
 
 Limits = tuple[float | None, float | None]
+"""Lowest and highest value that is kept; ``None`` is no limit."""
 
 
 class TrackFilters(Parameters):
@@ -83,8 +86,15 @@ class TrackFilters(Parameters):
             kept &= values <= (np.inf if high is None else high)
         if self.models is not None and "model" in numbers:
             names = numbers["model"].astype(object)
-            kept &= names.where(names.notna(), NOT_JUDGED).isin(self.models).to_numpy(np.bool_)
+            called = names.notna() & (names != "")
+            kept &= names.where(called, NOT_JUDGED).isin(self.models).to_numpy(np.bool_)
         return kept
+
+    def of_columns(self, names: Collection[str]) -> TrackFilters:
+        """Return these filters without those of what is not among ``names``."""
+        ranges = {name: limits for name, limits in self.ranges.items() if name in names}
+        models = self.models if "model" in names else None
+        return TrackFilters(ranges=ranges, models=models)
 
 
 NO_FILTERS = TrackFilters()

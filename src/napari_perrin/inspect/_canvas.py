@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
 from napari.layers import Tracks
 
+from napari_perrin._movie_layer import shown_frame
 from napari_perrin._session import Session
 from napari_perrin.inspect._highlight import FAINT, Highlight
 from napari_perrin.inspect._hit_test import Pointer, data_to_world, vertex_at
@@ -36,7 +37,12 @@ class Canvas:
         self._viewer = viewer
         self._session = Session.of(viewer)
         self._watchers: WeakSet[Any] = WeakSet()
-        self._highlight: Highlight | None = None
+        self._layer: Tracks | None = None
+        # napari itself binds neither key.
+        self._keys: dict[str, Callable[[Any], None]] = {
+            PREVIOUS_KEY: self._on_previous,
+            NEXT_KEY: self._on_next,
+        }
 
     @classmethod
     def of(cls, viewer: Any) -> Canvas:
@@ -49,6 +55,12 @@ class Canvas:
             cls._known[session] = ref(canvas)
         return canvas
 
+    def add_keys(self, keys: Mapping[str, Callable[[Any], None]]) -> None:
+        """Bind more keys as long as anybody watches; the last who binds one has it."""
+        self._keys |= keys
+        for key, function in keys.items() if self._watchers else ():
+            self._viewer.bind_key(key, function, overwrite=True)
+
     def watch(self, view: Any) -> None:
         """Begin to select by clicks and keys, if nobody asked for it before."""
         first = not self._watchers
@@ -56,9 +68,8 @@ class Canvas:
         if not first:
             return
         self._viewer.mouse_drag_callbacks.append(self._on_press)
-        # napari itself binds neither key.
-        self._viewer.bind_key(PREVIOUS_KEY, self._on_previous, overwrite=True)
-        self._viewer.bind_key(NEXT_KEY, self._on_next, overwrite=True)
+        for key, function in self._keys.items():
+            self._viewer.bind_key(key, function, overwrite=True)
         self._session.current_changed.connect(self._on_current)
         self._session.selection_changed.connect(self._on_changed)
         self._session.shown_changed.connect(self._on_changed)
@@ -72,8 +83,8 @@ class Canvas:
         if self._watchers or self._on_press not in self._viewer.mouse_drag_callbacks:
             return
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
-        self._viewer.bind_key(PREVIOUS_KEY, None)
-        self._viewer.bind_key(NEXT_KEY, None)
+        for key in self._keys:
+            self._viewer.bind_key(key, None)
         self._session.current_changed.disconnect(self._on_current)
         self._session.selection_changed.disconnect(self._on_changed)
         self._session.shown_changed.disconnect(self._on_changed)
@@ -86,6 +97,8 @@ class Canvas:
             return
         record, tracks = self._session.record(layer), LayerTracks.of(layer)
         order = tracks.particles if record.shown is None else record.shown
+        if record.shown is None and record.history is not None:
+            order = order[~np.isin(order, list(record.history.now.rejected))]
         if order.size == 0:
             return
         here = np.flatnonzero(np.isin(order, list(record.selection)))
@@ -104,7 +117,7 @@ class Canvas:
 
     def frame(self, layer: Tracks) -> float:
         """Return the frame of a layer that the viewer shows."""
-        return float(layer.world_to_data(self._viewer.dims.point)[0])
+        return shown_frame(self._viewer, layer)
 
     def show_frame(self, layer: Tracks, frame: float) -> None:
         """Move the time slider to a frame of a layer."""
@@ -176,30 +189,29 @@ class Canvas:
         self.step(1)
 
     def _on_current(self, layer: Tracks | None) -> None:
-        if self._highlight is not None:
-            self._highlight.layer.events.data.disconnect(self._on_data)
-            self._highlight.end()
-            self._highlight = None
+        if self._layer is not None:
+            self._layer.events.data.disconnect(self._on_data)
+            Highlight.of(self._layer).show(None)
+        self._layer = layer
         if layer is not None:
-            self._highlight = Highlight(layer)
             layer.events.data.connect(self._on_data)
             self._on_changed(layer)
 
     def _on_data(self, _event: Any = None) -> None:
-        if self._highlight is not None:
-            self._on_changed(self._highlight.layer)
+        if self._layer is not None:
+            self._on_changed(self._layer)
 
     def _on_changed(self, layer: Tracks) -> None:
-        if self._highlight is None or layer is not self._highlight.layer:
+        if layer is not self._layer:
             return
-        record = self._session.record(layer)
+        highlight, record = Highlight.of(layer), self._session.record(layer)
         if record.shown is None and not record.selection and not record.only_selected:
-            self._highlight.show(None)
+            highlight.show(None)
             return
         try:
             tracks = LayerTracks.of(layer)
         except InputError:
-            self._highlight.show(None)
+            highlight.show(None)
             return
         opacity = np.ones(tracks.particles.size)
         selected = tracks.are(record.selection)
@@ -207,7 +219,7 @@ class Canvas:
             opacity[~selected] = 0 if record.only_selected else FAINT
         if record.shown is not None:
             opacity[~tracks.are(record.shown)] = 0
-        self._highlight.show(opacity[tracks.vertex_track])
+        highlight.show(opacity[tracks.vertex_track])
 
 
 def _names(event: Any) -> set[str]:

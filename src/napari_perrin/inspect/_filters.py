@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_perrin._fields import ignore_wheel
 from napari_perrin.inspect._plot_style import LogAxis, PlotColors, style_plot
+from perrin.filters import Limits
 from perrin.models import MODEL_COLORS, MODEL_DESCRIPTIONS, MODELS, UNKNOWN_COLOR
 from perrin.summary import NOT_JUDGED
 
@@ -53,16 +55,15 @@ class ModelFilter(QWidget):
             layout.addWidget(box, place // 3, place % 3)
             self.boxes[name] = box
 
-    def kept(self, models: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
-        """Say which tracks are shown; models that are not called are empty."""
-        ticked = [name for name, box in self.boxes.items() if box.isChecked()]
-        names = np.where(models == "", NOT_JUDGED, models)
-        return np.isin(names.astype(str), ticked)
+    def chosen(self) -> tuple[str, ...] | None:
+        """Return the models that are shown, or ``None`` while all are."""
+        ticked = tuple(name for name, box in self.boxes.items() if box.isChecked())
+        return None if len(ticked) == len(self.boxes) else ticked
 
-    def clear(self) -> None:
-        """Show every model."""
-        for box in self.boxes.values():
-            box.setChecked(True)
+    def choose(self, models: tuple[str, ...] | None) -> None:
+        """Show some models, or all."""
+        for name, box in self.boxes.items():
+            box.setChecked(models is None or name in models)
 
 
 class _Histogram(pg.PlotWidget):
@@ -111,7 +112,7 @@ class RangeFilter(QWidget):
         self._colors, self._names = colors, list(titles)
         self._logarithmic = False
         self._bounds = (0.0, 1.0)
-        self._filling = False
+        self._given: tuple[Limits | None, tuple[float, float]] | None = None
         self.choice = QComboBox()
         self.choice.addItems(list(titles.values()))
         self.choice.setToolTip("The quantity that decides which tracks are shown.")
@@ -176,35 +177,41 @@ class RangeFilter(QWidget):
         histogram.setYRange(0, max(int(counts.max()), 1), padding=0.02)
         histogram.region.setBounds(self._bounds)
         histogram.region.setRegion(self._bounds)
+        self._given = None
         histogram.region.sigRegionChanged.connect(self._on_dragged)
         self._write()
 
-    def range(self) -> tuple[float, float] | None:
-        """Return the lowest and highest value shown, or ``None`` while that is everything."""
-        low, high = self._region()
-        slack = _SLACK * (self._bounds[1] - self._bounds[0])
-        if low <= self._bounds[0] + slack and high >= self._bounds[1] - slack:
-            return None
-        return (10**low, 10**high) if self._logarithmic else (low, high)
+    def range(self) -> Limits | None:
+        """Return the lowest and highest value shown, or ``None`` while that is everything.
 
-    def set_range(self, low: float, high: float) -> None:
-        """Show values from ``low`` to ``high``."""
+        An end that reaches all values is ``None`` as well: other tracks may have greater ones.
+        """
+        if self._given is not None and self._given[1] == self._region():
+            return self._given[0]
+        slack = _SLACK * (self._bounds[1] - self._bounds[0])
+        low, high = self._region()
+        ends = (
+            None if low <= self._bounds[0] + slack else self._value(low),
+            None if high >= self._bounds[1] - slack else self._value(high),
+        )
+        return None if ends == (None, None) else ends
+
+    def set_range(self, limits: Limits | None) -> None:
+        """Show values from one end to another; all from or up to where an end is ``None``."""
         if self.histogram is None:
             return
-        ends = np.array([low, high])
-        if self._logarithmic:
-            ends = np.log10(np.maximum(ends, 10 ** self._bounds[0]))
-        self.histogram.region.setRegion(np.clip(np.sort(ends), *self._bounds))
+        ends = list(self._bounds)
+        for place, end in enumerate(limits or ()):
+            if end is not None and not self._logarithmic:
+                ends[place] = end
+            elif end is not None and end > 0:
+                ends[place] = float(np.log10(end))
+        self.histogram.region.setRegion(np.clip(ends, *self._bounds))
+        # A way through pixels and logarithms would change the last digits.
+        self._given = (limits, self._region())
 
-    def kept(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Say which tracks are shown."""
-        limits = self.range()
-        if limits is None:
-            return np.ones(values.size, np.bool_)
-        # Rounding on the way through the logarithm must not lose the value at the very end.
-        slack = 1e-9 * np.abs(limits)
-        inside = (values >= limits[0] - slack[0]) & (values <= limits[1] + slack[1])
-        return np.asarray(inside, dtype=np.bool_)
+    def _value(self, end: float) -> float:
+        return float(10**end) if self._logarithmic else end
 
     def _region(self) -> tuple[float, float]:
         if self.histogram is None:
@@ -217,23 +224,22 @@ class RangeFilter(QWidget):
         self.changed.emit()
 
     def _on_typed(self) -> None:
-        low, high = self._region()
-        before = [10**end if self._logarithmic else end for end in (low, high)]
-        ends = []
-        for edit, end in zip((self.low, self.high), before, strict=True):
-            try:
-                typed = float(edit.text().replace(",", "."))
-            except ValueError:
-                typed = end
+        ends = list(self.range() or (None, None))
+        for place, edit in enumerate((self.low, self.high)):
             # What was only shown in few digits was not typed.
-            ends.append(end if edit.text() == _short(end) else typed)
-        if ends != before:
-            self.set_range(*ends)
+            if edit.text() != _short(self._value(self._region()[place])):
+                with suppress(ValueError):
+                    ends[place] = float(edit.text().replace(",", "."))
+        low, high = ends
+        if low is not None and high is not None:
+            low, high = sorted((low, high))
+        if (low, high) != (self.range() or (None, None)):
+            self.set_range((low, high))
         self._write()
 
     def _write(self) -> None:
         for edit, end in zip((self.low, self.high), self._region(), strict=True):
-            edit.setText(_short(10**end if self._logarithmic else end))
+            edit.setText(_short(self._value(end)))
 
 
 def _short(value: float) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +18,28 @@ FAINT = 0.25
 class Highlight:
     """Sets how opaque each track of a layer is, and leaves the colours as they are.
 
-    Parameters
-    ----------
-    layer
-        Whoever colours it anew meanwhile finds the opacities kept.
+    Use :meth:`of`: there is one for each layer. Whoever colours the layer anew finds the opacities
+    kept.
     """
 
+    _known: ClassVar[WeakKeyDictionary[Tracks, Highlight]] = WeakKeyDictionary()
+
     def __init__(self, layer: Tracks) -> None:
-        self.layer = layer
+        self._layer = ref(layer)
         self._opacity: npt.NDArray[np.float64] | None = None
+        self._hidden: npt.NDArray[np.bool_] | None = None
         self._mine: Any = None
         self._base = np.ones(0)
         # Recolouring says so by either event, before the new colours are drawn.
         layer.events.color_by.connect(self._paint)
         layer.events.colormap.connect(self._paint)
+
+    @classmethod
+    def of(cls, layer: Tracks) -> Highlight:
+        """Return the one of a layer, which lives as long as the layer."""
+        if layer not in cls._known:
+            cls._known[layer] = cls(layer)
+        return cls._known[layer]
 
     def show(self, opacity: npt.NDArray[np.float64] | None) -> None:
         """Set the opacity of each vertex, or leave all as they are coloured.
@@ -44,26 +53,39 @@ class Highlight:
         self._opacity = opacity
         self._paint()
 
-    def end(self) -> None:
-        """Leave the layer as it is coloured."""
-        self.show(None)
-        self.layer.events.color_by.disconnect(self._paint)
-        self.layer.events.colormap.disconnect(self._paint)
+    def hide(self, hidden: npt.NDArray[np.bool_] | None) -> None:
+        """Hide vertices, whoever else looks at the layer, or no longer any.
+
+        Parameters
+        ----------
+        hidden : array, shape (n_vertices,), or None
+        """
+        if hidden is None and self._hidden is None:
+            return
+        self._hidden = hidden
+        self._paint()
 
     def _paint(self, _event: Any = None) -> None:
-        colors = self.layer.track_colors
-        if colors is None or len(colors) != len(self.layer.data):
+        layer = self._layer()
+        if layer is None:
             return
+        colors = layer.track_colors
+        if colors is None or len(colors) != len(layer.data):
+            return
+        wanted = [x for x in (self._opacity, self._hidden) if x is not None]
         if colors is not self._mine:
-            if self._opacity is None:
+            if not wanted:
                 return
             self._base = colors[:, 3].copy()
         elif _event is not None:
             # The event of the colours that were just set here.
             return
-        opacity = self._opacity
-        if opacity is not None and len(opacity) != len(colors):
+        if any(len(each) != len(colors) for each in wanted):
             return
         self._mine = np.array(colors, copy=True)
-        self._mine[:, 3] = self._base if opacity is None else self._base * opacity
-        self.layer.track_colors = self._mine
+        self._mine[:, 3] = self._base
+        if self._opacity is not None:
+            self._mine[:, 3] *= self._opacity
+        if self._hidden is not None:
+            self._mine[self._hidden, 3] = 0
+        layer.track_colors = self._mine

@@ -22,9 +22,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_perrin._forms import RowLabel, fill_with_page, form_layout
+from napari_perrin._forms import RowLabel, Section, fill_with_page, form_layout
 from napari_perrin._jobs import Job
-from napari_perrin._step_widget import StepWidget
+from napari_perrin.curate._actions import CurationActions
+from napari_perrin.curate._bar import CurateBar
 from napari_perrin.inspect._canvas import NEXT_KEY, PREVIOUS_KEY
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._plots import TrackPlots
@@ -63,6 +64,7 @@ class InspectorWidget(TracksView):
         self.next_button = _step_button(Qt.ArrowType.RightArrow, "next", NEXT_KEY)
         self.save_button = QPushButton("Save figure …")
         self.save_button.setToolTip("Save what is known of this track as a PDF, SVG or PNG.")
+        self.bar = CurateBar(self.session, CurationActions(self.viewer, self.canvas))
         self.plots = self._make_plots()
         self.flags = QLabel()
         self.flags.setWordWrap(True)
@@ -89,6 +91,7 @@ class InspectorWidget(TracksView):
         layout.addWidget(about)
         layout.addLayout(choice)
         layout.addLayout(head)
+        layout.addWidget(Section("Curate", self.bar, is_open=True))
         layout.addWidget(self.message)
         layout.addWidget(self.content)
         layout.addStretch(1)
@@ -112,15 +115,7 @@ class InspectorWidget(TracksView):
 
     def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
         """Share one place with the panels of the steps: it needs the whole height."""
-        docks = [panel.parent() for panel in window.findChildren(StepWidget)]
-        others = [
-            other
-            for other in docks
-            if isinstance(other, QDockWidget) and not other.isHidden() and not other.isFloating()
-        ]
-        for other in [*others[1:], dock] if others else ():
-            window.tabifyDockWidget(others[0], other)
-        dock.raise_()
+        self.share_place(window, dock)
 
     def show_layer(self) -> None:
         """Show the selected track of another layer."""

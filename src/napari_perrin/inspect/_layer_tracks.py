@@ -105,15 +105,10 @@ class LayerTracks:
             "n_points": self._stops - self._starts,
         }
         if analysis is not None:
-            known = analysis.per_track
-            rows = pd.Index(known["particle"]).get_indexer(pd.Index(self.particles))
-            others = known.drop(columns=["particle", "n_points"])
-            columns |= {str(name): others[name].take(rows).array for name in others}
-            missing = rows < 0
-            if missing.any():
-                frame = pd.DataFrame(columns)
-                frame.loc[missing, list(others.columns)] = None
-                return frame
+            known = analysis.per_track.drop(columns="n_points").set_index("particle")
+            if not np.array_equal(known.index, self.particles):
+                known = known.reindex(self.particles)
+            columns |= {str(name): known[name].array for name in known}
         return pd.DataFrame(columns)
 
     def _rows_of(self, place: int) -> slice:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSize, Qt, QTimer
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
@@ -20,10 +22,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_perrin.curate._actions import CurationActions
+from napari_perrin.curate._bar import CurateBar
 from napari_perrin.inspect._filters import ModelFilter, RangeFilter
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._table_model import COLUMNS, TrackTableModel
 from napari_perrin.inspect._view import TracksView
+from perrin.curation import CURATED_COLUMNS, Note
+from perrin.filters import NO_FILTERS, Limits, TrackFilters
 from perrin.quantities import MODEL
 
 __all__ = ["TableWidget"]
@@ -32,6 +38,20 @@ _FILTERS_WIDTH = 300
 _FIRST_FILTERS = ("n_points", "alpha", "diffusivity")
 # While a range is dragged, the canvas of a million vertices follows so often and no oftener.
 _FOLLOW_MS = 60
+
+
+class _Rows(QTableView):
+    """A table that leaves letters, which it would search for, to the keys of the canvas."""
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is None:
+            return
+        key = QKeySequence.StandardKey
+        is_letter = event.text().isprintable() and event.text().strip()
+        if is_letter or event.matches(key.Undo) or event.matches(key.Redo):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
 
 class TableWidget(TracksView):
@@ -47,7 +67,7 @@ class TableWidget(TracksView):
         super().__init__(napari_viewer)
         self._syncing = False
         self.model = TrackTableModel()
-        self.table = QTableView()
+        self.table = _Rows()
         self.table.setModel(self.model)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -73,6 +93,8 @@ class TableWidget(TracksView):
         self.add_button.setToolTip("Show only tracks whose value of a quantity lies in a range.")
         self.clear_button = QPushButton("Show all")
         self.clear_button.setToolTip("Open all filters: no track is hidden, none was ever deleted.")
+        self.curation = CurationActions(self.viewer, self.canvas)
+        self.bar = CurateBar(self.session, self.curation, n_columns=8)
         self._follow = QTimer(self)
         self._follow.setSingleShot(True)
         self._follow.setInterval(_FOLLOW_MS)
@@ -89,6 +111,7 @@ class TableWidget(TracksView):
         if (chosen := self.table.selectionModel()) is not None:
             chosen.selectionChanged.connect(self._on_rows_selected)
         self.session.shown_changed.connect(self._on_shown)
+        self.session.curated.connect(self._on_curated)
         self.begin()
 
     def sizeHint(self) -> QSize:
@@ -107,18 +130,16 @@ class TableWidget(TracksView):
 
     def show_layer(self) -> None:
         """List the tracks of another layer."""
-        chosen = {made.name: made.range() for made in self.filters}
+        names = [made.name for made in self.filters] or _FIRST_FILTERS
         for made in list(self.filters):
             self._remove(made)
-        if self.tracks is None or self.layer is None:
-            self.model.show_numbers(self.model.empty(), self.calibration)
-        else:
-            analysis = self.session.record(self.layer).analysis
-            self.model.show_numbers(self.tracks.numbers(analysis), self.calibration)
+        self.model.show_numbers(self._numbers(), self.calibration)
         self.models.setVisible(MODEL in self.model.columns)
-        for name in chosen or _FIRST_FILTERS:
+        filters = self._filters()
+        for name in dict.fromkeys((*names, *filters.ranges)):
             if name in self.model.columns:
-                self.add_filter(name, chosen.get(name))
+                self.add_filter(name, filters.ranges.get(name))
+        self.models.choose(filters.models)
         for widget in (self.add_button, self.clear_button, self.only_selected, self.go_button):
             widget.setEnabled(self.tracks is not None)
         self.table.resizeColumnsToContents()
@@ -144,11 +165,9 @@ class TableWidget(TracksView):
             self.table.scrollTo(self.model.index(int(rows[0]), 0))
         self._say()
 
-    def add_filter(
-        self, name: str | None = None, limits: tuple[float, float] | None = None
-    ) -> RangeFilter:
+    def add_filter(self, name: str | None = None, limits: Limits | None = None) -> RangeFilter:
         """Add a filter, open over all values unless there are limits."""
-        numeric = [x for x in self.model.columns if x not in (MODEL, "flags", "particle")]
+        numeric = [x for x in self.model.columns if x != "particle" and not self.model.is_text(x)]
         taken = {made.name for made in self.filters}
         made = RangeFilter(
             {x: self.model.title(x) for x in numeric}, PlotColors.of_theme(self.viewer.theme)
@@ -161,12 +180,12 @@ class TableWidget(TracksView):
         self._filters_layout.insertWidget(self._filters_layout.count() - 1, made)
         self._fill(made)
         if limits is not None:
-            made.set_range(*limits)
+            made.set_range(limits)
         return made
 
     def clear_filters(self) -> None:
         """Show all tracks again."""
-        self.models.clear()
+        self.models.choose(None)
         for made in self.filters:
             self._fill(made)
         self.only_selected.setChecked(False)
@@ -175,11 +194,19 @@ class TableWidget(TracksView):
     def apply_filters(self) -> None:
         """Show the tracks that every filter keeps, here and in the canvas."""
         self._follow.stop()
-        kept = np.ones(self.model.n_tracks, np.bool_)
-        if MODEL in self.model.columns:
-            kept &= self.models.kept(self.model.values(MODEL))
-        for made in self.filters:
-            kept &= made.kept(self.model.values(made.name))
+        if self.layer is None or self.tracks is None:
+            self.model.keep(np.ones(self.model.n_tracks, np.bool_))
+            return
+        chosen = self._chosen_filters()
+        here = chosen.of_columns(self.model.columns)
+        used = [*here.ranges, *([MODEL] if here.models is not None else [])]
+        numbers = pd.DataFrame({name: self.model.values(name) for name in used},
+                               index=range(self.model.n_tracks))  # fmt: skip
+        kept = here.kept(numbers)
+        record = self.session.record(self.layer)
+        if record.history is not None and not record.show_rejected:
+            kept &= ~self.tracks.are(record.history.now.rejected)
+        self.curation.curator.filter(self.layer, chosen)
         self.model.keep(kept)
 
     def go_to_first_frame(self) -> None:
@@ -203,6 +230,7 @@ class TableWidget(TracksView):
         left.addLayout(head)
         left.addWidget(self.table, 1)
         left.addLayout(foot)
+        left.addWidget(self.bar)
         panel = QWidget()
         self._filters_layout = QVBoxLayout(panel)
         self._filters_layout.setContentsMargins(0, 0, 6, 0)
@@ -226,6 +254,32 @@ class TableWidget(TracksView):
         layout.setContentsMargins(10, 6, 10, 6)
         layout.addLayout(left, 1)
         layout.addWidget(side)
+
+    def _numbers(self) -> pd.DataFrame:
+        """Return what is known of each track, and what was said of it by hand."""
+        if self.tracks is None or self.layer is None:
+            return self.model.empty()
+        record = self.session.record(self.layer)
+        numbers = self.tracks.numbers(record.analysis)
+        numbers = numbers.drop(columns=list(CURATED_COLUMNS), errors="ignore")
+        notes = {} if record.history is None else record.history.now.notes
+        if not notes:
+            return numbers
+        said = [notes.get(number, Note()) for number in numbers["particle"].tolist()]
+        return numbers.assign(
+            verdict=[note.verdict for note in said], label=[note.label for note in said]
+        )
+
+    def _filters(self) -> TrackFilters:
+        return NO_FILTERS if self.layer is None else self.curation.curator.filters(self.layer)
+
+    def _chosen_filters(self) -> TrackFilters:
+        """Return the filters as they are set here, and those of what is not listed here."""
+        before, columns = self._filters(), self.model.columns
+        ranges = {name: ends for name, ends in before.ranges.items() if name not in columns}
+        ranges |= {made.name: ends for made in self.filters if (ends := made.range()) is not None}
+        models = self.models.chosen() if MODEL in columns else before.models
+        return TrackFilters(ranges=ranges, models=models)
 
     def _fill(self, made: RangeFilter) -> None:
         made.show_values(self.model.values(made.name), COLUMNS[made.name].logarithmic)
@@ -276,6 +330,21 @@ class TableWidget(TracksView):
         self._syncing = True
         self.session.select(self.layer, particles[rows].tolist())
         self._syncing = False
+
+    def _on_curated(self, layer: Any) -> None:
+        # While a range is dragged, it is ahead of the filters that are noted.
+        if layer is not self.layer or self._follow.isActive():
+            return
+        self.model.show_numbers(self._numbers(), self.calibration)
+        filters = self._filters()
+        if filters != self._chosen_filters():
+            self.models.choose(filters.models)
+            for name in filters.ranges:
+                if name in self.model.columns and name not in {x.name for x in self.filters}:
+                    self.add_filter(name)
+            for made in self.filters:
+                made.set_range(filters.ranges.get(made.name))
+        self.apply_filters()
 
     def _on_double_clicked(self, index: QModelIndex) -> None:
         self._go_to(int(self.model.particles[index.row()]))

@@ -35,6 +35,8 @@ Ints = npt.NDArray[np.int64]
 _SHORT = {
     "particle": "Track",
     MODEL: "Model",
+    "verdict": "Verdict",
+    "label": "Label",
     "n_points": "Points",
     "first_frame": "First frame",
     "alpha": "α",
@@ -57,6 +59,7 @@ COLUMNS: Mapping[str, Quantity] = {
 """The columns of the table in their order, with headings that leave room for numbers."""
 
 _PROBABILITIES = (*PROBABILITY_COLUMNS, "p_ergodic")
+_TEXTS = (MODEL, "flags", "verdict", "label")
 _WHOLE = ("particle", "n_points", "first_frame", "n_switches")
 
 
@@ -144,7 +147,7 @@ class TrackTableModel(QAbstractTableModel):
         """
         if name not in self._values:
             column = self._numbers[name]
-            if name in (MODEL, "flags"):
+            if self.is_text(name):
                 self._values[name] = column.fillna("").to_numpy(dtype=object)
             else:
                 self._values[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -166,9 +169,7 @@ class TrackTableModel(QAbstractTableModel):
         """Return what Qt wants to know of a cell."""
         name = self.columns[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = (
-                Qt.AlignmentFlag.AlignLeft if self._is_text(name) else Qt.AlignmentFlag.AlignRight
-            )
+            side = Qt.AlignmentFlag.AlignLeft if self.is_text(name) else Qt.AlignmentFlag.AlignRight
             return side | Qt.AlignmentFlag.AlignVCenter
         value = self.values(name)[self._rows[index.row()]]
         if role == Qt.ItemDataRole.DisplayRole:
@@ -208,7 +209,7 @@ class TrackTableModel(QAbstractTableModel):
     def _arrange(self) -> None:
         name, order = self._sorted_by
         values = self.values(name) if name in self._numbers else np.empty(0)
-        if self._is_text(name):
+        if self.is_text(name):
             codes, _ = pd.factorize(values, sort=True)
             values = np.where(values == "", np.nan, codes)
         ascending = order == Qt.SortOrder.AscendingOrder
@@ -216,8 +217,9 @@ class TrackTableModel(QAbstractTableModel):
         self._rows = self._order[self._kept[self._order]]
 
     @staticmethod
-    def _is_text(name: str) -> bool:
-        return name in (MODEL, "flags")
+    def is_text(name: str) -> bool:
+        """Say whether a column holds texts, not numbers."""
+        return name in _TEXTS
 
     @staticmethod
     def _text(name: str, value: Any) -> str:
@@ -225,6 +227,8 @@ class TrackTableModel(QAbstractTableModel):
             return str(value) or NOT_JUDGED
         if name == "flags":
             return str(value).replace("_", " ").replace(";", ", ")
+        if name in _TEXTS:
+            return str(value)
         if np.isnan(value):
             return ""
         if name in _PROBABILITIES:

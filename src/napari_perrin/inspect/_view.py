@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from napari.layers import Tracks
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_perrin._calibration import find_calibration
 from napari_perrin._layer_choice import LayerChoice
 from napari_perrin._session import Session
+from napari_perrin._step_widget import StepWidget
 from napari_perrin.inspect._canvas import Canvas
 from napari_perrin.inspect._layer_tracks import LayerTracks
 from perrin.errors import InputError
@@ -64,6 +65,24 @@ class TracksView(QWidget):
 
     def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
         """Find a place in the window, when the view is first seen."""
+
+    @staticmethod
+    def share_place(window: QMainWindow, dock: QDockWidget) -> None:
+        """Share one place with other panels at the side, for a view that needs the whole height."""
+        panels = [x for kind in (StepWidget, TracksView) for x in window.findChildren(kind)]
+        side = Qt.DockWidgetArea.RightDockWidgetArea
+        others = [
+            other
+            for panel in panels
+            if isinstance(other := panel.parent(), QDockWidget)
+            and other is not dock
+            and not other.isHidden()
+            and not other.isFloating()
+            and window.dockWidgetArea(other) == side
+        ]
+        for other in [*others[1:], dock] if others else ():
+            window.tabifyDockWidget(others[0], other)
+        dock.raise_()
 
     @property
     def calibration(self) -> Calibration:

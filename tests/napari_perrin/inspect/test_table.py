@@ -94,24 +94,26 @@ def test_a_range_is_set_by_dragging_and_by_typing(qtbot: Any) -> None:
     values = np.array([0.01, 0.1, 1.0, 10.0])
     made.show_values(values, True)
     assert made.range() is None
-    assert made.kept(np.append(values, np.nan)).all()
     assert made.histogram is not None
     with qtbot.waitSignal(made.changed):
         made.histogram.region.setRegion((-1.5, 0.5))
-    assert made.kept(values).tolist() == [False, True, True, False]
+    assert made.range() == pytest.approx((10**-1.5, 10**0.5))
     assert float(made.low.text()) == pytest.approx(10**-1.5, rel=1e-3)
-    # What is not known is hidden as soon as anything is.
-    assert not made.kept(np.array([np.nan])).any()
-    made.high.setText("10,0")
-    made.high.editingFinished.emit()
-    assert made.kept(values).tolist() == [False, True, True, True]
+    # What is typed holds to the last digit; an end that reaches all values is open.
+    made.low.setText("0,1")
+    made.low.editingFinished.emit()
+    assert made.range() == (0.1, pytest.approx(10**0.5))
+    made.histogram.region.setRegion((-1.5, 1.0))
+    assert made.range() == (pytest.approx(10**-1.5), None)
     made.low.setText("much")
     made.low.editingFinished.emit()
-    assert made.kept(values).tolist() == [False, True, True, True]
+    assert made.range() == (pytest.approx(10**-1.5), None)
+    made.set_range((1 / 3, 0.7))
+    assert made.range() == (1 / 3, 0.7)
     # A quantity with values that have no logarithm is shown as it is.
     made.show_values(np.array([0.0, 1.0, 2.0]), True)
-    made.set_range(0.0, 1.0)
-    assert made.range() == (0.0, 1.0)
+    made.set_range((None, 1.0))
+    assert made.range() == (None, 1.0)
 
 
 def test_rows_and_canvas_are_linked_both_ways(
@@ -162,8 +164,8 @@ def test_filters_hide_rows_and_tracks_and_can_be_opened_again(
     per_track = analysis.per_track
     middle = float(per_track["alpha"].median())
     (made,) = (made for made in widget.filters if made.name == "alpha")
-    made.set_range(middle, 3.0)
-    expected = set(per_track.loc[per_track["alpha"] >= middle * (1 - 1e-9), "particle"])
+    made.set_range((middle, None))
+    expected = set(per_track.loc[per_track["alpha"] >= middle, "particle"])
     qtbot.waitUntil(lambda: set(widget.model.particles.tolist()) == expected, timeout=5000)
     assert visible(analyzed) == expected
     assert widget.count.text().startswith(f"{len(expected)} of 9 tracks shown")
@@ -171,8 +173,8 @@ def test_filters_hide_rows_and_tracks_and_can_be_opened_again(
     (other,) = (made for made in widget.filters if made.name == "n_points")
     choose(other.choice, "Error (nm)")
     noise = float(per_track["noise"].median())
-    other.set_range(0.0, noise)
-    expected &= set(per_track.loc[per_track["noise"] <= noise * (1 + 1e-9), "particle"])
+    other.set_range((None, noise))
+    expected &= set(per_track.loc[per_track["noise"] <= noise, "particle"])
     qtbot.waitUntil(lambda: set(widget.model.particles.tolist()) == expected, timeout=5000)
     # Every filter can be taken away.
     other.removed.emit(other)

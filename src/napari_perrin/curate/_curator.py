@@ -1,0 +1,286 @@
+"""Does to the tracks of a layer what is asked for by hand, and keeps everything else in step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+from napari.layers import Tracks
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
+
+from napari_perrin._jobs import Job
+from napari_perrin._layers import table_of_layer
+from napari_perrin._session import Session
+from napari_perrin._switch_layer import show_switches
+from napari_perrin.curate._edited import (
+    hide_tracks,
+    mark_edited,
+    replace_rows,
+    show_analysis,
+    show_labels,
+)
+from perrin.analysis import Analysis
+from perrin.curation import (
+    Change,
+    Delete,
+    Filter,
+    History,
+    Join,
+    Judge,
+    Label,
+    Operation,
+    reanalyze,
+    with_notes,
+)
+from perrin.errors import InputError, PerrinError, Progress
+from perrin.filters import NO_FILTERS, TrackFilters
+
+__all__ = ["Curator"]
+
+# Filters are dragged; what they keep is noted in the analysis once they rest.
+_REST_MS = 300
+
+
+class Curator:
+    """Accepts, rejects, labels, splits, joins and shortens the tracks of layers, and undoes it.
+
+    Use :meth:`of`: there is one for each viewer.
+
+    Notes
+    -----
+    Rows of the layer are replaced at once, and tracks that changed are analysed anew meanwhile, in
+    another thread; until that has ended they are not known.
+    """
+
+    _known: ClassVar[WeakKeyDictionary[Any, Curator]] = WeakKeyDictionary()
+
+    def __init__(self, viewer: Any) -> None:
+        self._session = Session.of(viewer)
+        # The rows that a history stands for: others may have changed the layer since.
+        self._rows: WeakKeyDictionary[Tracks, Any] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[Tracks, set[int]] = WeakKeyDictionary()
+        self._job: Job | None = None
+        self._rest = QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self._on_rest)
+        self._filtered: ref[Tracks] | None = None
+
+    @classmethod
+    def of(cls, viewer: Any) -> Curator:
+        """Return the one of a viewer."""
+        viewer = Session.of(viewer).viewer
+        if viewer not in cls._known:
+            cls._known[viewer] = cls(viewer)
+        return cls._known[viewer]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether tracks are being analysed anew."""
+        return self._job is not None
+
+    def history(self, layer: Tracks) -> History:
+        """Return what was done to a layer; nothing yet if its rows came from elsewhere since.
+
+        Raises
+        ------
+        InputError
+            If the layer holds no track table.
+        """
+        record = self._session.record(layer)
+        if record.history is None or self._rows.get(layer) is not layer.data:
+            filters = NO_FILTERS if record.history is None else record.history.now.filters
+            record.history = History(table_of_layer(layer), filters)
+            self._rows[layer] = layer.data
+        return record.history
+
+    def open(self, layer: Tracks, history: History) -> None:
+        """Take over what was done to a layer before; its rows are those of the history."""
+        self._session.record(layer).history = history
+        self._rows[layer] = layer.data
+        self._show(layer)
+
+    def judge(self, layer: Tracks, particles: Collection[int], *, accept: bool) -> None:
+        """Accept tracks, or reject them."""
+        kind = "accept" if accept else "reject"
+        self._do(layer, Judge.checked(kind=kind, particles=sorted(particles)))
+
+    def label(self, layer: Tracks, particles: Collection[int], label: str) -> None:
+        """Give tracks a label, or take it away with an empty one."""
+        self._do(layer, Label.checked(particles=sorted(particles), label=label))
+
+    def split(self, layer: Tracks, particle: int, frames: Collection[int]) -> None:
+        """Split a track into pieces that begin at some frames, and select them."""
+        try:
+            change = self.history(layer).split(particle, tuple(sorted(frames)))
+        except InputError as error:
+            show_error(str(error))
+            return
+        self._follow(layer, change)
+        self._session.select(layer, change.particles)
+
+    def switches(self, layer: Tracks, particle: int) -> list[int]:
+        """Return the frames at which a track switches."""
+        analysis = self._session.record(layer).analysis
+        if analysis is None:
+            return []
+        mine = analysis.switches["particle"] == particle
+        return [int(frame) for frame in analysis.switches.loc[mine, "frame"]]
+
+    def join(self, layer: Tracks, particles: Collection[int]) -> None:
+        """Make two tracks one, under the number of the one that begins first."""
+        first, second = sorted(particles, key=lambda each: self.history(layer).now.frames(each)[0])
+        if self._do(layer, Join(particle=first, other=second)):
+            self._session.select(layer, [first])
+
+    def delete(self, layer: Tracks, particle: int, frame: int) -> None:
+        """Delete the localization of a track in a frame."""
+        self._do(layer, Delete(particle=particle, frame=frame))
+
+    def filter(self, layer: Tracks, filters: TrackFilters) -> None:
+        """Set the filters of a layer anew."""
+        record = self._session.record(layer)
+        if filters != self.filters(layer):
+            self.history(layer).do(Filter(filters=filters))
+            record.unsaved = record.unsaved or record.analysis is not None
+            self._filtered = ref(layer)
+            self._rest.start()
+
+    def filters(self, layer: Tracks) -> TrackFilters:
+        """Return the filters of a layer."""
+        history = self._session.record(layer).history
+        return NO_FILTERS if history is None else history.now.filters
+
+    def undo(self, layer: Tracks) -> None:
+        """Take back what was done last."""
+        self._again(layer, self.history(layer).undo())
+
+    def redo(self, layer: Tracks) -> None:
+        """Do again what was taken back last."""
+        self._again(layer, self.history(layer).redo())
+
+    def show_rejected(self, layer: Tracks, shown: bool) -> None:
+        """Show tracks that were rejected, or hide them again."""
+        self._session.record(layer).show_rejected = shown
+        self._show(layer)
+
+    def noted(self, layer: Tracks, analysis: Analysis) -> Analysis:
+        """Return an analysis of a layer with what was said of its tracks by hand."""
+        history = self._session.record(layer).history
+        if history is None or not (history.done or history.now.filters != NO_FILTERS):
+            return analysis
+        return with_notes(analysis, history.now)
+
+    def _do(self, layer: Tracks, operation: Operation) -> bool:
+        try:
+            change = self.history(layer).do(operation)
+        except InputError as error:
+            show_error(str(error))
+            return False
+        self._follow(layer, change)
+        return True
+
+    def _again(self, layer: Tracks, change: Change | None) -> None:
+        if change is None:
+            return
+        self._follow(layer, change)
+        here = set(self.history(layer).now.owner.tolist())
+        noted = getattr(change.operation, "particles", ())
+        if concerned := {*change.particles, *noted} & here:
+            self._session.select(layer, concerned)
+
+    def _follow(self, layer: Tracks, change: Change) -> None:
+        """Let the layer and the analysis follow a change, or its way back."""
+        record, history = self._session.record(layer), self.history(layer)
+        record.unsaved = True
+        if change.rows.size:
+            self._replace(layer, change.particles)
+        elif record.analysis is not None:
+            record.analysis = self.noted(layer, record.analysis)
+        mark_edited(layer, bool(history.curation.operations))
+        self._show(layer)
+
+    def _replace(self, layer: Tracks, changed: frozenset[int]) -> None:
+        record, history = self._session.record(layer), self.history(layer)
+        table = history.now.table()
+        if record.analysis is not None:
+            known = record.analysis
+            kept = {
+                name: rows[~rows["particle"].isin(changed)].reset_index(drop=True)
+                for name in ("per_track", "per_frame", "switches")
+                for rows in (getattr(known, name),)
+            }
+            record.analysis = replace(known, **kept)
+        if record.shown is not None:
+            # Pieces of a track that is shown are shown.
+            here = np.array(sorted(changed & set(history.now.owner.tolist())), np.int64)
+            record.shown = np.union1d(record.shown, here)
+        replace_rows(layer, table, record.analysis)
+        self._rows[layer] = layer.data
+        layer.events.data(value=layer.data)
+        if record.analysis is not None:
+            show_switches(self._session.viewer, layer, table, record.analysis)
+            self._waiting.setdefault(layer, set()).update(changed)
+            self._analyze_next()
+
+    def _show(self, layer: Tracks) -> None:
+        record, history = self._session.record(layer), self.history(layer)
+        show_labels(layer, history.now)
+        hide_tracks(layer, frozenset() if record.show_rejected else history.now.rejected)
+        self._session.curated.emit(layer)
+
+    def _on_rest(self) -> None:
+        layer = None if self._filtered is None else self._filtered()
+        if layer is None or not self._is_open(layer) or self._waiting.get(layer):
+            return
+        record = self._session.record(layer)
+        if record.analysis is not None:
+            record.analysis = self.noted(layer, record.analysis)
+            self._session.curated.emit(layer)
+
+    def _is_open(self, layer: Tracks) -> bool:
+        viewer = self._session.viewer
+        return viewer is not None and layer in viewer.layers
+
+    def _analyze_next(self) -> None:
+        if self._job is not None:
+            return
+        layer = next((x for x, numbers in self._waiting.items() if numbers), None)
+        analysis = None if layer is None else self._session.record(layer).analysis
+        if layer is None or analysis is None:
+            return
+        changed, self._waiting[layer] = frozenset(self._waiting[layer]), set()
+        data, table = layer.data, self.history(layer).now.table()
+
+        def work(progress: Progress) -> Analysis:
+            return reanalyze(analysis, table, changed, progress=progress)
+
+        def succeed(fresh: Analysis) -> None:
+            if not self._is_open(layer):
+                return
+            if layer.data is not data:
+                # Edited once more meanwhile: these tracks wait together with those.
+                self._waiting[layer] |= changed
+                return
+            record = self._session.record(layer)
+            record.analysis = self.noted(layer, fresh)
+            show_analysis(layer, table, record.analysis)
+            show_switches(self._session.viewer, layer, table, record.analysis)
+            self._session.analyzed.emit(layer)
+
+        def end() -> None:
+            self._job = None
+            self._analyze_next()
+
+        def fail(error: Exception) -> None:
+            show_error(str(error) if isinstance(error, PerrinError) else repr(error))
+
+        self._job = Job(work, quiet=True)
+        self._job.succeeded.connect(succeed)
+        self._job.failed.connect(fail)
+        self._job.finished.connect(end)
+        self._job.start()

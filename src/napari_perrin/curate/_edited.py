@@ -1,0 +1,109 @@
+"""Tracks layers that are edited: other rows, labels, hidden tracks, and the mark of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Tracks
+
+from napari_perrin._calibration import METADATA_KEY, find_calibration
+from napari_perrin._colors import UNKNOWN, colormap_for
+from napari_perrin._features import add_features, analysis_features, color_by
+from napari_perrin._layers import LABEL, tracks_layer_data
+from napari_perrin._movie_layer import geometry_of
+from napari_perrin.inspect._highlight import Highlight
+from perrin.analysis import Analysis
+from perrin.curation import CuratedTracks
+
+__all__ = ["hide_tracks", "mark_edited", "replace_rows", "show_analysis", "show_labels"]
+
+_MARK = " (edited)"
+
+
+def replace_rows(layer: Tracks, table: pd.DataFrame, analysis: Analysis | None) -> None:
+    """Give a layer the rows of another track table; whatever refers to the layer still does.
+
+    The layer's event ``data``, by which others learn of it, is left to the caller.
+
+    Parameters
+    ----------
+    layer
+        Its colours, calibration and place stay as they are.
+    table
+        A checked track table.
+    analysis
+        What is known of it; the features of other tracks are unknown.
+    """
+    calibration = find_calibration(layer).calibration
+    data, attributes, _ = tracks_layer_data(
+        table, name=layer.name, calibration=calibration, geometry=geometry_of(layer),
+        ndim=layer.ndim,
+    )  # fmt: skip
+    features = attributes["features"]
+    if analysis is not None:
+        found = analysis_features(table, analysis)
+        features = features.drop(columns=list(found), errors="ignore").join(found)
+    colored_by = layer.color_by
+    events = layer.events
+    # Whoever follows the layer must not meet it without its features.
+    with events.data.blocker(), events.properties.blocker(), events.color_by.blocker():
+        layer.color_by = "track_id"
+        layer.data = data
+        layer.features = features
+    if analysis is not None:
+        show_analysis(layer, table, analysis)
+    layer.color_by = colored_by if colored_by in layer.features else "track_id"
+
+
+def show_analysis(layer: Tracks, table: pd.DataFrame, analysis: Analysis) -> None:
+    """Write an analysis into a layer, in the colours that it has."""
+    add_features(layer, analysis_features(table, analysis), analysis.calibration)
+    if layer.color_by in layer.features:
+        color_by(layer, layer.color_by)
+
+
+def show_labels(layer: Tracks, curated: CuratedTracks) -> None:
+    """Write the labels into a layer, as codes: napari colours by numbers only."""
+    names = sorted({note.label for note in curated.notes.values()} - {""})
+    noted: dict[str, Any] = dict(layer.metadata.get(METADATA_KEY, {}))
+    if not names and "labels" not in noted:
+        return
+    noted["labels"] = tuple(names)
+    layer.metadata = {**layer.metadata, METADATA_KEY: noted}
+    codes = {
+        particle: names.index(note.label) for particle, note in curated.notes.items() if note.label
+    }
+    owners = _owners(layer)
+    numbers, places = np.unique(owners, return_inverse=True)
+    of_track = np.array([codes.get(number, UNKNOWN) for number in numbers.tolist()], np.int64)
+    # As for the features of an analysis, the table behind them may be written to.
+    layer.features[LABEL] = of_track[places]
+    layer.colormaps_dict = {
+        **layer.colormaps_dict, LABEL: colormap_for(LABEL, layer.features[LABEL])
+    }  # fmt: skip
+    layer.events.properties()
+    if layer.color_by == LABEL:
+        color_by(layer, LABEL)
+
+
+def hide_tracks(layer: Tracks, hidden: frozenset[int]) -> None:
+    """Hide tracks in the canvas, and show all others."""
+    mask = np.isin(_owners(layer), list(hidden)) if hidden else None
+    Highlight.of(layer).hide(mask)
+
+
+def mark_edited(layer: Tracks, edited: bool) -> None:
+    """Say in a layer's name and metadata whether it was edited."""
+    noted = {**layer.metadata.get(METADATA_KEY, {}), "edited": edited}
+    layer.metadata = {**layer.metadata, METADATA_KEY: noted}
+    if edited and _MARK not in layer.name:
+        layer.name = f"{layer.name}{_MARK}"
+    elif not edited:
+        layer.name = layer.name.replace(_MARK, "")
+
+
+def _owners(layer: Tracks) -> np.ndarray[Any, np.dtype[np.int64]]:
+    numbers = layer.features.get("particle", layer.data[:, 0])
+    return np.asarray(numbers, dtype=np.int64)
