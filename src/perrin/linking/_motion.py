@@ -20,7 +20,7 @@ _ROUNDS = 4
 _TO_LEARN_FROM = 50_000  # localizations
 _PARTS = 100  # after which progress is told
 _LEAST_ERROR = 0.02  # px
-_FEWEST = 20  # pairs of displacements that a localization error is taken from
+_FEWEST = 20  # stretches of five frames that a localization error is taken from
 
 
 class MotionLinker(LinkerParameters):
@@ -122,7 +122,7 @@ def _first_beliefs(movie: _Movie, longest: float, memory: int) -> Beliefs:
     steps = longest / 3 * 1.6 ** -np.arange(8.0)
     speeds = longest / 2.0 ** np.arange(1, 4)
     still = np.zeros((len(steps), 2))
-    moving = np.column_stack(((0.2 * speeds) ** 2, speeds**2, (0.1 * speeds) ** 2))
+    moving = np.column_stack(((0.15 * speeds) ** 2, speeds**2, (0.02 * speeds) ** 2))
     motions = np.concatenate((np.column_stack((steps**2, still)), moving))
     goes_on = np.full((AGES, memory + 1), 0.3)
     goes_on[:, 0] = 0.9
@@ -162,20 +162,23 @@ def _learnt(beliefs: Beliefs, counts: Counts, movie: _Movie) -> Beliefs:
 
 
 def _localization_error(movie: _Movie, particle: Ints) -> float:
-    """Root of minus the covariance of successive displacements, slow tracks weighing most."""
+    """Estimate the error from the tracks, those that move least weighing most.
+
+    Independent errors of variance σ² give the second differences of a track's positions the
+    covariance σ² at a lag of two frames, where independent steps and constant velocities give none.
+    """
     frame = np.repeat(movie.frames, np.diff(movie.starts))
     order = np.lexsort((frame, particle))
-    track = particle[order]
-    steps = np.diff(movie.positions[order], axis=0)
-    whole = (np.diff(track) == 0) & (np.diff(frame[order]) == 1)
-    pairs = np.flatnonzero(whole[1:] & whole[:-1])
-    if len(pairs) < _FEWEST:
+    track, frame = particle[order], frame[order]
+    whole = np.flatnonzero((track[4:] == track[:-4]) & (frame[4:] - frame[:-4] == 4))
+    if len(whole) < _FEWEST:
         return _LEAST_ERROR
-    _, number, n_pairs = np.unique(track[pairs], return_inverse=True, return_counts=True)
-    first, second = steps[pairs], steps[pairs + 1]
-    covariance = np.bincount(number, -(first * second).mean(1)) / n_pairs
-    variance = np.bincount(number, (first**2 + second**2).mean(1) / 2) / n_pairs
-    # The sampling error of a track's covariance is its variance over the root of its length.
-    weight = n_pairs / (variance + _LEAST_ERROR**2) ** 2
+    bends = np.diff(movie.positions[order], n=2, axis=0)
+    first, second = bends[whole], bends[whole + 2]
+    _, number, n = np.unique(track[whole], return_inverse=True, return_counts=True)
+    covariance = np.bincount(number, (first * second).mean(1)) / n
+    variance = np.bincount(number, (first**2 + second**2).mean(1) / 2) / n
+    # A covariance errs by the variance over the root of the number it is taken from.
+    weight = n / (variance + _LEAST_ERROR**2) ** 2
     square = float((weight * covariance).sum() / weight.sum())
     return math.sqrt(max(square, _LEAST_ERROR**2))
