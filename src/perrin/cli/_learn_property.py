@@ -95,7 +95,7 @@ def property_command(
 def _said(found: pd.DataFrame, how: PotentialFit, unit: str) -> str:
     """Write the median over particles, and what went wrong with how many."""
     values = found[how.quantity].dropna()
-    lines = [f"{how.quantity} of {len(values)} particles"]
+    lines = [f"{how.quantity.replace('_', ' ')} of {len(values)} particles"]
     if len(values):
         low, middle, high = values.quantile([0.25, 0.5, 0.75])
         lines[0] += f": median {middle:.3g} {unit} (half of them {low:.3g} to {high:.3g})"

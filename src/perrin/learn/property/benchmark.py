@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -29,12 +26,25 @@ from perrin.learn.property.train import (
 from perrin.learn.property.trap import Seen, simulate_seen
 from perrin.simulate.potential import Potential, perlin_noise, simulate_brownian, simulate_newton
 
-__all__ = ["COLLAPSED", "benchmark", "collapses", "fits", "masses"]
+__all__ = ["COLLAPSED", "METHODS", "TITLES", "benchmark", "collapses", "fits", "mass_by"]
 
 Floats = npt.NDArray[np.float64]
 
+TITLES = {
+    "mass": "Mass of a particle in a trap (Schirmer et al. 2020)",
+    "collapses": "Convolutional network from many first weights",
+    "fits": "Mobility and mass of simulated particles in a known potential",
+}
+"""Tables of the benchmark, and what they are called."""
+
 COLLAPSED = 0.05
 """A network whose R² is below this says the same mass of everything."""
+
+METHODS = (
+    "path search", "regression on the force", "likelihood of the path", "posterior network",
+    *IMAGE_NETWORKS,
+)  # fmt: skip
+"""Ways to find the mass."""
 
 _PUBLISHED = {
     "dense": 0.373,
@@ -42,21 +52,15 @@ _PUBLISHED = {
     "recurrent": -0.038,
     "convolutional recurrent": 0.461,
 }
-_EPOCHS = {"dense": 6, "convolutional": 6, "recurrent": 4, "convolutional recurrent": 2}
+_EPOCHS = {
+    "posterior network": 30, "dense": 8, "convolutional": 8, "recurrent": 5,
+    "convolutional recurrent": 2,
+}  # fmt: skip
 _IMAGES = "what they saw"
 _PHYSICS = "what they saw, the shape of the walls, that it starts from rest"
-_TAUGHT, _TUNED, _TESTED = 16_000, 1_000, 2_000
+_TAUGHT, _TUNED, _TESTED = 8_000, 1_000, 2_000
 _LOW, _HIGH = 0.05, 0.95
 _BOOTSTRAPS = 500
-
-
-class _Answer(NamedTuple):
-    mass: Floats
-    density: Density | None
-    n_taught: int
-
-
-Method = Callable[[], _Answer]
 
 
 def benchmark(
@@ -70,7 +74,9 @@ def benchmark(
         simulate_seen(n, 3 * seed + i, progress=progress)
         for i, n in enumerate((_TAUGHT, _TUNED, n_tested), start=1)
     )
-    parts = masses(taught, tuned, tested, seed=seed, progress=progress)
+    parts = [
+        mass_by(method, taught, tuned, tested, seed=seed, progress=progress) for method in METHODS
+    ]
     return {
         "mass": pd.concat(parts, ignore_index=True),
         "collapses": collapses(taught, tuned, progress=progress),
@@ -78,72 +84,73 @@ def benchmark(
     }
 
 
-def masses(
-    taught: Seen, tuned: Seen, tested: Seen, *, seed: int = 0, progress: Progress | None = None
-) -> Iterator[pd.DataFrame]:
-    """Measure every method; yields a table of one row for each.
+def mass_by(
+    method: str,
+    taught: Seen,
+    tuned: Seen,
+    tested: Seen,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure one method.
 
     Parameters
     ----------
+    method
+        One of :data:`METHODS`.
     taught, tuned, tested
         Particles to train on, to choose the best epoch and the one free number of the likelihood
         with, and to measure on.
     seed
-        Of the networks' first weights.
+        Of a network's first weights.
     progress
         Passed on to what takes long.
 
-    Yields
-    ------
+    Returns
+    -------
     pandas.DataFrame
-        ``method``, ``sees``, ``n_taught``, ``r2`` and ``r2_published``, ``median_error`` (of the
-        mass), ``coverage`` (share of masses within the interval of 90 %) and ``width`` (its
-        median), each measured number with its standard error, and ``n``, the particles tested.
+        One row: ``method``, ``sees``, ``n_taught``, ``epochs``, ``r2_published``, ``r2``,
+        ``median_error`` (of the mass), ``coverage`` (share of masses within the interval of 90 %)
+        and ``width`` (its median), measured numbers with standard errors, and ``n``, the particles
+        tested.
     """
-
-    def images(name: str) -> _Answer:
-        epochs = _EPOCHS[name]
-        fitting = Fitting(epochs=epochs, batch=100, learning_rate=1e-3, weight_decay=0.0, seed=seed)
-        fitted = train_images(name, taught, tuned, fitting, progress=progress)
-        return _Answer(ask_images(fitted.network, tested), None, epochs * len(taught.mass))
-
-    def posterior() -> _Answer:
-        fitting = Fitting(epochs=40, batch=128, seed=seed)
-        fitted = train_posterior(taught, tuned, fitting, progress=progress)
-        density = ask_posterior(fitted.network, tested)
-        return _Answer(density.mean, density, len(fitted.curve) * len(taught.mass))
-
-    def likelihood() -> _Answer:
-        density = likely_masses(
-            tested, choose_intensity(tuned, progress=progress), progress=progress
-        )
-        return _Answer(density.mean, density, 0)
-
-    def search() -> _Answer:
-        return _Answer(search_path(tested, progress=progress), None, 0)
-
-    def regression() -> _Answer:
+    epochs = _EPOCHS.get(method, 0)
+    density: Density | None = None
+    if method == "path search":
+        mass = search_path(tested, progress=progress)
+    elif method == "regression on the force":
         change, impulse, *_ = impulses(tested)
-        return _Answer(mass_by_regression(change, impulse), None, 0)
-
-    methods: dict[str, Method] = {
-        "path search": search,
-        "regression on the force": regression,
-        "likelihood of the path": likelihood,
-        "posterior network": posterior,
+        mass = mass_by_regression(change, impulse)
+    elif method == "likelihood of the path":
+        intensity = choose_intensity(tuned, progress=progress)
+        density = likely_masses(tested, intensity, progress=progress)
+    elif method == "posterior network":
+        how = Fitting(epochs=epochs, batch=128, seed=seed)
+        learnt = train_posterior(taught, tuned, how, progress=progress)
+        density = ask_posterior(learnt.network, tested)
+    else:
+        how = _as_published(epochs, seed)
+        fitted = train_images(method, taught, tuned, how, progress=progress)
+        mass = ask_images(fitted.network, tested)
+    if density is not None:
+        mass = density.mean
+    row = {
+        "method": method,
+        "sees": _IMAGES if method in IMAGE_NETWORKS else _PHYSICS,
+        "n_taught": len(taught.mass) if epochs else 0,
+        "epochs": epochs,
+        "r2_published": _PUBLISHED.get(method, np.nan),
     }
-    for name, method in methods.items():
-        yield _row(name, _PHYSICS, method(), tested, seed)
-    for name in IMAGE_NETWORKS:
-        yield _row(name, _IMAGES, images(name), tested, seed)
+    return pd.DataFrame([row | _scores(mass, density, tested.mass, seed)])
 
 
 def collapses(
     taught: Seen,
     held_out: Seen,
     *,
-    n_seeds: int = 12,
-    n_taught: int = 8_000,
+    n_seeds: int = 8,
+    n_taught: int = 4_000,
     epochs: int = 2,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -157,8 +164,8 @@ def collapses(
     few = taught.part(slice(n_taught))
     rows = []
     for seed in range(n_seeds):
-        fitting = Fitting(epochs=epochs, batch=100, learning_rate=1e-3, weight_decay=0.0, seed=seed)
-        fitted = train_images("convolutional", few, held_out, fitting, progress=progress)
+        how = _as_published(epochs, seed)
+        fitted = train_images("convolutional", few, held_out, how, progress=progress)
         r2 = float(fitted.curve["r2"].max())
         rows.append({"seed": seed, "r2": r2, "collapsed": r2 < COLLAPSED})
     return pd.DataFrame(rows)
@@ -241,27 +248,26 @@ def _judged(answer: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _row(name: str, sees: str, answer: _Answer, tested: Seen, seed: int) -> pd.DataFrame:
-    truth, n = tested.mass, len(tested.mass)
-    row: dict[str, object] = {
-        "method": name,
-        "sees": sees,
-        "n_taught": answer.n_taught,
-        "r2_published": _PUBLISHED.get(name, np.nan),
-        "r2": _r2(answer.mass, truth),
+def _scores(mass: Floats, density: Density | None, truth: Floats, seed: int) -> dict[str, float]:
+    n = len(truth)
+    drawn = np.random.default_rng(seed).integers(n, size=(_BOOTSTRAPS, n))
+    error = np.abs(mass - truth)
+    scores = {
+        "r2": _r2(mass, truth),
+        "r2_se": float(np.std([_r2(mass[d], truth[d]) for d in drawn])),
+        "median_error": float(np.median(error)),
+        "median_error_se": float(np.std(np.median(error[drawn], axis=1))),
     }
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(n, size=(_BOOTSTRAPS, n))
-    row["r2_se"] = float(np.std([_r2(answer.mass[d], truth[d]) for d in drawn]))
-    error = np.abs(answer.mass - truth)
-    row["median_error"] = float(np.median(error))
-    row["median_error_se"] = float(np.std(np.median(error[drawn], axis=1)))
-    if answer.density is not None:
-        rank = answer.density.rank(truth)
+    if density is not None:
+        rank = density.rank(truth)
         held = float(((rank >= _LOW) & (rank <= _HIGH)).mean())
-        row |= {"coverage": held, "coverage_se": np.sqrt(held * (1 - held) / n)}
-        row["width"] = float(np.median(np.diff(answer.density.quantiles((_LOW, _HIGH)))))
-    return pd.DataFrame([row | {"n": n}])
+        scores |= {"coverage": held, "coverage_se": float(np.sqrt(held * (1 - held) / n))}
+        scores["width"] = float(np.median(np.diff(density.quantiles((_LOW, _HIGH)))))
+    return scores | {"n": n}
+
+
+def _as_published(epochs: int, seed: int) -> Fitting:
+    return Fitting(epochs=epochs, batch=100, learning_rate=1e-3, weight_decay=0.0, seed=seed)
 
 
 def _r2(said: Floats, truth: Floats) -> float:

@@ -86,8 +86,8 @@ class PotentialFit(Parameters):
 
     @property
     def quantity(self) -> str:
-        """What is measured: ``"mobility"`` or ``"mass"``."""
-        return "mobility" if self.motion == "overdamped" else "mass"
+        """Column of what is measured; ``mass`` is brightness in the tables of trackers."""
+        return "mobility" if self.motion == "overdamped" else "inertial_mass"
 
 
 def units_of(fit: PotentialFit, calibration: Calibration) -> dict[str, str]:
@@ -99,7 +99,7 @@ def units_of(fit: PotentialFit, calibration: Calibration) -> dict[str, str]:
             "diffusivity": calibration.diffusivity_unit,
             "noise": calibration.noise_unit,
         }
-    return {"mass": f"{energy} {time}²/{length}²", "noise": calibration.noise_unit}
+    return {"inertial_mass": f"{energy} {time}²/{length}²", "noise": calibration.noise_unit}
 
 
 def fit_in_potential(
@@ -134,7 +134,7 @@ def fit_in_potential(
     Returns
     -------
     pandas.DataFrame
-        One row per particle: ``particle``, ``n_points``; ``mobility`` or ``mass``, its median, with
+        One row per particle: ``particle``, ``n_points``; ``mobility`` or ``inertial_mass``, median, with
         ``_lo`` and ``_hi``, ends of the interval that holds 90 %; for overdamped motion
         ``diffusivity`` likewise; ``noise``, the localization error; ``flags`` (see :data:`FLAGS`,
         joined by ``;``); and the unit of each number in a column ``_unit``. What cannot be said is
@@ -181,7 +181,7 @@ def fit_in_potential(
 
 
 def _columns(how: PotentialFit) -> list[str]:
-    measured = ["mobility", "diffusivity"] if how.motion == "overdamped" else ["mass"]
+    measured = ["mobility", "diffusivity"] if how.motion == "overdamped" else ["inertial_mass"]
     ends = [f"{name}{end}" for name in measured for end in ("", "_lo", "_hi")]
     return ["particle", "n_points", *ends, "noise", "flags"]
 
@@ -270,7 +270,7 @@ def _measured(track: _Track, calibration: Calibration) -> dict[str, Any]:
     unit = (calibration.time_scale / calibration.length_scale()) ** 2
     inverse = np.array([high, middle, low])
     mass = np.where(inverse > 0, unit / np.where(inverse > 0, inverse, 1.0), np.nan)
-    return row | _interval("mass", mass)
+    return row | _interval("inertial_mass", mass)
 
 
 def _interval(name: str, quantiles: Floats) -> dict[str, float]:

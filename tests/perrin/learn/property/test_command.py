@@ -43,11 +43,11 @@ def test_masses_and_what_made_them_are_written(files, tmp_path):
         "--energy-unit", "kT", "--pixel-size", 0.5, "--frame-interval", 0.1,
     )  # fmt: skip
     assert code == 0, said
-    assert "mass of 3 particles: median 0.0" in said
+    assert "inertial mass of 3 particles: median 0.0" in said
     assert "kT s²/µm²" in said
     found = pd.read_csv(tmp_path / "property.csv")
-    assert found["mass"].to_numpy() == pytest.approx(2 * 0.1**2 / 0.5**2, rel=0.03)
-    assert set(found["mass_unit"]) == {"kT s²/µm²"}
+    assert found["inertial_mass"].to_numpy() == pytest.approx(2 * 0.1**2 / 0.5**2, rel=0.03)
+    assert set(found["inertial_mass_unit"]) == {"kT s²/µm²"}
     made = yaml.safe_load((tmp_path / "property.yaml").read_text(encoding="utf-8"))
     assert made["fit"]["motion"] == "inertial"
     assert made["calibration"]["pixel_size"] == 0.5

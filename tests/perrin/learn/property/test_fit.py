@@ -78,9 +78,9 @@ def test_einsteins_relation_makes_the_mobility_much_more_precise(hills, brownian
 def test_mass_of_inertial_particles_with_missing_frames(hills, rolling):
     tracks, mass = rolling
     found = fit_in_potential(tracks, hills, PotentialFit(motion="inertial"))
-    z = z_scores(found, "mass", mass[found["particle"]])
+    z = z_scores(found, "inertial_mass", mass[found["particle"]])
     assert (abs(z) < 3).all()
-    assert (found["mass_hi"] / found["mass_lo"]).median() < 1.5
+    assert (found["inertial_mass_hi"] / found["inertial_mass_lo"]).median() < 1.5
     assert (found["flags"] == "").all()
 
 
@@ -88,7 +88,7 @@ def test_the_answer_is_in_the_units_of_calibration_and_energy(hills, rolling, br
     rows = slice(0, 26)  # the first particle
     pairs = [
         (brownian.iloc[:60], "overdamped", "mobility", "µm²/(s kT)", 0.01 / (0.02 * 2)),
-        (rolling[0].iloc[rows], "inertial", "mass", "kT s²/µm²", 2 * 0.02**2 / 0.01),
+        (rolling[0].iloc[rows], "inertial", "inertial_mass", "kT s²/µm²", 2 * 0.02**2 / 0.01),
     ]
     for tracks, motion, name, unit, factor in pairs:
         plain = PotentialFit(motion=motion)
@@ -106,7 +106,7 @@ def test_a_potential_of_the_wrong_sign_is_noticed(hills, rolling):
     wrong = PotentialFit(motion="inertial", energy_per_level=-1.0)
     found = fit_in_potential(tracks, hills, wrong)
     assert (found["flags"] == "climbs").all()
-    assert found["mass"].isna().all()
+    assert found["inertial_mass"].isna().all()
 
 
 def test_particles_that_feel_no_force_have_no_largest_mass(hills):
@@ -114,7 +114,7 @@ def test_particles_that_feel_no_force_have_no_largest_mass(hills):
     straight = 30 + np.arange(25) * np.array([0.9, 0.4])[:, None] + rng.normal(0, 0.2, (4, 2, 25))
     found = fit_in_potential(table_of(straight), hills, PotentialFit(motion="inertial"))
     assert (found["flags"] == "no_force_seen").all()
-    assert found["mass_hi"].isna().all()
+    assert found["inertial_mass_hi"].isna().all()
 
 
 def test_short_tracks_and_those_outside_are_flagged_and_left_empty(hills, brownian):
