@@ -15,6 +15,7 @@ __all__ = ["LearnWidget"]
 _PAGES = {
     "Environments": "_environments_page:EnvironmentsPage",
     "New tracks": "_generate_page:GeneratePage",
+    "In a potential": "_property_page:PropertyPage",
 }
 """Title of each page, and where its :class:`StepWidget` is defined."""
 
