@@ -30,8 +30,10 @@ def test_widgets_are_in_the_layers_menus(manifest: PluginManifest) -> None:
     menus = manifest.contributions.menus
     in_menu = {name: [item.command for item in items] for name, items in menus.items()}
     assert in_menu["napari/layers/track"] == ["napari-perrin.track_particles"]
-    looking = ["napari-perrin.inspect_tracks", "napari-perrin.table_of_tracks"]
-    assert in_menu["napari/layers/measure"] == ["napari-perrin.analyze_tracks", *looking]
+    looking = ["inspect_tracks", "table_of_tracks", "statistics_of_tracks"]
+    assert in_menu["napari/layers/measure"] == [
+        f"napari-perrin.{name}" for name in ("analyze_tracks", *looking)
+    ]
     learning = "napari-perrin.learn_from_tracks"
     assert in_menu["napari/layers/classify"] == ["napari-perrin.analyze_tracks", learning]
 
@@ -58,6 +60,7 @@ def test_the_entries_of_the_real_menus_open_the_widgets(viewer: Any) -> None:
     assert sum("Analyze tracks" in text for text in texts) >= 3
     assert sum("Inspect tracks" in text for text in texts) >= 2
     assert sum("Table of tracks" in text for text in texts) >= 2
+    assert sum("Statistics of tracks" in text for text in texts) >= 2
     assert "Free beads" in texts
 
 

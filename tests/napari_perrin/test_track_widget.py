@@ -15,12 +15,18 @@ from qtpy.QtCore import Qt
 
 from napari_perrin import _track_widget
 from napari_perrin._session import Session
+from napari_perrin.preview._layer import is_preview
 from perrin.io import as_movie
 from perrin.pipeline import Recipe, find_tracks
 from perrin.tracks import Calibration
 
 GEOMETRY = {"scale": (0.05, 0.1, 0.1), "units": ("s", "um", "um")}
 RECIPE = Recipe(calibration=Calibration(pixel_size=0.1, frame_interval=0.05))
+
+
+def kept(viewer: Any) -> list[str]:
+    """Names of the layers that are no preview."""
+    return [layer.name for layer in viewer.layers if not is_preview(layer)]
 
 
 def test_tracks_of_a_movie_become_a_layer(
@@ -89,7 +95,7 @@ def test_a_second_run_leaves_the_first_result_alone(
     first = viewer.layers["beads tracks"]
     before = first.data.copy()
     run(widget)
-    assert [layer.name for layer in viewer.layers] == ["beads", "beads tracks", "beads tracks [1]"]
+    assert kept(viewer) == ["beads", "beads tracks", "beads tracks [1]"]
     np.testing.assert_array_equal(first.data, before)
 
 
@@ -173,7 +179,7 @@ def test_cancel_stops_the_work_and_changes_nothing(
     with qtbot.waitSignal(widget.finished, timeout=60_000):
         qtbot.mouseClick(widget.cancel_button, Qt.MouseButton.LeftButton)
         gated.open.set()
-    assert [layer.name for layer in viewer.layers] == ["gated"]
+    assert kept(viewer) == ["gated"]
     assert widget.message.text() == "Cancelled; nothing was changed."
     assert notifications == []
     assert widget.inputs.isEnabled()
@@ -192,7 +198,7 @@ def test_the_image_may_be_removed_while_it_is_tracked(
     with qtbot.waitSignal(widget.finished, timeout=60_000):
         viewer.layers.remove("gated")
         gated.open.set()
-    assert [layer.name for layer in viewer.layers] == ["gated tracks"]
+    assert kept(viewer) == ["gated tracks"]
     assert not widget.run_button.isEnabled()
 
 
@@ -203,7 +209,7 @@ def test_closing_the_panel_stops_the_work(viewer: Any, dock: Any, qtbot: Any, ga
     with qtbot.waitSignal(widget.finished, timeout=60_000):
         viewer.window.remove_dock_widget(widget)
         gated.open.set()
-    assert [layer.name for layer in viewer.layers] == ["gated"]
+    assert kept(viewer) == ["gated"]
 
 
 def test_what_is_no_movie_is_said_before_running(viewer: Any, dock: Any, choose: Any) -> None:
@@ -247,7 +253,7 @@ def test_errors_are_sentences_in_the_panel_and_as_notification(
         widget.run_button.click()
     else:
         run(widget)
-    assert len(viewer.layers) == 1
+    assert len(kept(viewer)) == 1
     assert notifications == [widget.message.text()]
     assert "Traceback" not in widget.message.text()
     expected = {"zeros": "broken", "nan": "broken", "even diameter": "odd"}[bad]

@@ -48,7 +48,7 @@ def test_one_table_of_tracks(movies: list[Path], tmp_path: Path) -> None:
     tables = {path.stem: pd.read_csv(path) for path in out.glob("*.csv")}
     assert set(tables) == {
         "diffusivity", "msd", "mean_msd", "msd_fits", "ergodicity", "population", "states",
-        "displacements", "velocity_autocorrelation",
+        "displacements", "non_gaussian", "velocity_autocorrelation",
     }  # fmt: skip
     assert "condition" not in tables["states"]
     assert (out / "statistics.png").stat().st_size > 10_000
@@ -62,6 +62,8 @@ def test_one_table_of_tracks(movies: list[Path], tmp_path: Path) -> None:
     assert "cell_0.csv: 40 tracks, 480 localizations" in done.stdout
     assert "MSD, time-ensemble average: alpha" in done.stdout
     assert "µm²/s" in done.stdout
+    for words in ("Ergodicity breaking after", "Non-Gaussian parameter at 0.02 s", "Correlation"):
+        assert words in done.stdout
     assert "Pixel size 0.1 µm, frame interval 0.02 s." in done.stderr
     again = stats(movies[0], "--out", out, *QUICK)
     assert again.returncode == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError, Progress
@@ -13,10 +15,16 @@ from perrin.parameters import Parameters, parameter
 from perrin.statistics._diffusivity import estimate_diffusivity
 from perrin.statistics._ensemble_fit import EnsembleFit, fit_ensemble_msd
 from perrin.statistics._ergodicity import ergodicity_breaking
+from perrin.statistics._motion import blurred_power
 from perrin.statistics._msd import ensemble_msd, time_averaged_msd, time_ensemble_msd
 from perrin.statistics._population import StateArray, infer_state_array
 from perrin.statistics._rest import immobility
-from perrin.statistics._shape import confinement_radius, van_hove, velocity_autocorrelation
+from perrin.statistics._shape import (
+    confinement_radius,
+    non_gaussian_parameter,
+    van_hove,
+    velocity_autocorrelation,
+)
 from perrin.statistics._states import fit_states
 from perrin.tracks import Calibration, axes_of, in_even_pixels, validate_tracks
 
@@ -56,8 +64,9 @@ class Survey:
     tables
         By name: ``diffusivity`` has one row per track, ``msd`` per track and lag, ``mean_msd`` per
         average and lag, ``msd_fits`` per average, ``ergodicity`` per time, ``population`` per
-        diffusivity of a grid, ``states`` per state, ``displacements`` per bin and
-        ``velocity_autocorrelation`` per lag. ``docs/statistics.md`` says what the columns mean.
+        diffusivity of a grid, ``states`` per state, ``displacements`` per bin, and
+        ``non_gaussian`` and ``velocity_autocorrelation`` per lag. ``docs/statistics.md`` says what
+        the columns mean.
     n_axes
         Number of axes of the tracks.
     ergodicity_lag
@@ -70,6 +79,30 @@ class Survey:
     n_axes: int
     ergodicity_lag: int
     calibration: Calibration
+
+    def noise_floor(self, average: str) -> float:
+        """Return what localization errors add to the MSD of an average, by its fit; NaN without."""
+        c = self.calibration
+        noise = self._fit(average)["noise"] / c.noise_scale * c.length_scale()
+        return float(2 * self.n_axes * noise**2)
+
+    def fitted_msd(self, average: str) -> pd.DataFrame:
+        """Return the fit of an average at the lags it was fitted to: ``lag``, ``msd``."""
+        fit, time = self._fit(average), self.calibration.time_scale
+        frames = np.arange(1.0, fit["n_lags"] + 1)
+        shape = blurred_power(frames, fit["alpha"], self.calibration.exposure)
+        motion = 2 * self.n_axes * fit["coefficient"] * time ** fit["alpha"] * shape
+        return pd.DataFrame({"lag": frames * time, "msd": motion + self.noise_floor(average)})
+
+    def brownian_eb(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the ergodicity breaking of Brownian motion; NaN at lags where it is not simple."""
+        if self.ergodicity_lag != 1:
+            return np.full(time.shape, np.nan)
+        return 2 * self.calibration.time_scale / (self.n_axes * time)
+
+    def _fit(self, average: str) -> pd.Series[Any]:
+        fits = self.tables["msd_fits"]
+        return fits[fits["average"] == average].iloc[0]
 
 
 def survey_tracks(
@@ -113,8 +146,8 @@ def survey_tracks(
     Each table is what one function gives: :func:`estimate_diffusivity`, :func:`immobility` and
     :func:`confinement_radius` the first, then :func:`time_averaged_msd`,
     :func:`time_ensemble_msd` and :func:`ensemble_msd`, :func:`fit_ensemble_msd`,
-    :func:`ergodicity_breaking`, :func:`infer_state_array`, :func:`fit_states`, :func:`van_hove` and
-    :func:`velocity_autocorrelation`.
+    :func:`ergodicity_breaking`, :func:`infer_state_array`, :func:`fit_states`, :func:`van_hove`,
+    :func:`non_gaussian_parameter` and :func:`velocity_autocorrelation`.
     """
     chosen, grid = parameters or SurveyParameters(), population or StateArray()
     calibration = calibration or tracks.attrs.get("calibration") or Calibration()
@@ -141,6 +174,7 @@ def survey_tracks(
         "population": array.table(),
         "states": states.table.assign(noise=states.noise),
         "displacements": van_hove(table),
+        "non_gaussian": non_gaussian_parameter(table),
         "velocity_autocorrelation": velocity_autocorrelation(table),
     }
     return Survey(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from perrin.statistics._comparison import Comparison
 from perrin.statistics._survey import AVERAGES, Survey
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "survey_figure"]
+__all__ = ["comparison_figure", "faint_curves", "survey_figure", "title_of"]
 
 _COLORS = ("#0072B2", "#D55E00")  # of Okabe and Ito, told apart by every kind of eye
 _FAINT = "0.75"
@@ -39,7 +40,8 @@ def survey_figure(survey: Survey, title: str = "") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Above: MSDs of single tracks (up to 200) and the two averages, with standard errors; the
+        Above: MSDs of single tracks (up to 200) and the two averages, with standard errors and the
+        power laws that were fitted to them; the
         distribution of diffusivities of the population and the states; the diffusivities of
         single tracks. Below: ergodicity breaking over time with its 90 % band and the value for
         Brownian motion; the displacements beside the normal distribution of the same variance; the
@@ -89,16 +91,33 @@ def comparison_figure(comparison: Comparison) -> Figure:
     return figure
 
 
-def _draw_msd(axes: Axes, survey: Survey) -> None:
-    from matplotlib.collections import LineCollection
-
-    calibration = survey.calibration
+def faint_curves(survey: Survey) -> list[npt.NDArray[np.float64]]:
+    """Return MSDs of single tracks, evenly chosen and up to 200: each ``(n, 2)``, lag and MSD."""
     single = survey.tables["msd"].dropna(subset=["msd"])
     single = single[single["msd"] > 0]
     curves = [part[["lag", "msd"]].to_numpy() for _, part in single.groupby("particle")]
     curves = [curve for curve in curves if len(curve) > 1]
-    shown = curves[:: max(len(curves) // _MOST_CURVES, 1)][:_MOST_CURVES]
-    axes.add_collection(LineCollection(shown, colors=_FAINT, linewidths=0.5, zorder=0))
+    return curves[:: max(len(curves) // _MOST_CURVES, 1)][:_MOST_CURVES]
+
+
+def title_of(comparison: Comparison, quantity: str) -> str:
+    """Return what a quantity that was compared is called, in one line or two."""
+    if quantity.startswith("occupancy_"):
+        state = comparison.states.iloc[int(quantity.removeprefix("occupancy_"))]
+        (unit,) = comparison.table.loc[comparison.table["quantity"] == "diffusivity", "unit"]
+        return f"share in the state of\nD {state['diffusivity']:.2g} {unit}"
+    if quantity.startswith("share_"):
+        return f"share called {quantity.removeprefix('share_')}"
+    return _TITLES[quantity]
+
+
+def _draw_msd(axes: Axes, survey: Survey) -> None:
+    from matplotlib.collections import LineCollection
+
+    calibration = survey.calibration
+    axes.add_collection(
+        LineCollection(faint_curves(survey), colors=_FAINT, linewidths=0.5, zorder=0)
+    )
     fits = survey.tables["msd_fits"].set_index("average")
     for name, color, marker in zip(AVERAGES, _COLORS, ("o", "s"), strict=True):
         table = survey.tables["mean_msd"]
@@ -118,6 +137,8 @@ def _draw_msd(axes: Axes, survey: Survey) -> None:
             color=color,
             label=label,
         )
+        fitted = survey.fitted_msd(name)
+        axes.plot(fitted["lag"], fitted["msd"], color="0.1", linewidth=1.2, zorder=3)
     axes.set(
         xscale="log",
         yscale="log",
@@ -184,7 +205,7 @@ def _draw_ergodicity(axes: Axes, survey: Survey) -> None:
     lag = survey.ergodicity_lag * survey.calibration.time_scale
     if survey.ergodicity_lag == 1:
         axes.plot(
-            table["time"], 2 * lag / (survey.n_axes * table["time"]),
+            table["time"], survey.brownian_eb(table["time"].to_numpy()),
             color="0.4", linestyle="--", linewidth=0.8, label="Brownian motion",
         )  # fmt: skip
     axes.set(
@@ -247,7 +268,7 @@ def _draw_conditions(axes: Axes, comparison: Comparison, row: Any) -> None:
         xlim=(-0.6, 1.6),
         xticks=(0, 1),
         xticklabels=comparison.names,
-        title=_title(comparison, row.quantity),
+        title=title_of(comparison, row.quantity),
         ylabel=row.unit or None,
     )
     axes.title.set_fontsize("medium")
@@ -263,13 +284,3 @@ def _draw_difference(axes: Axes, row: Any) -> None:
         axes.set_xlabel(
             f"ratio {row.ratio:.3g} ({row.ratio_lo:.3g} to {row.ratio_hi:.3g})", fontsize="small"
         )
-
-
-def _title(comparison: Comparison, quantity: str) -> str:
-    if quantity.startswith("occupancy_"):
-        state = comparison.states.iloc[int(quantity.removeprefix("occupancy_"))]
-        (unit,) = comparison.table.loc[comparison.table["quantity"] == "diffusivity", "unit"]
-        return f"share in the state of\nD {state['diffusivity']:.2g} {unit}"
-    if quantity.startswith("share_"):
-        return f"share called {quantity.removeprefix('share_')}"
-    return _TITLES[quantity]
