@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from perrin.engine.train import Training
 
 __all__ = ["benchmark_command", "train_command"]
 
-_LEARN = "learn"
-_BENCHMARKS = ("andi1", "andi2", "switches", _LEARN)
-"""Functions of :mod:`perrin.engine.benchmarks`, and the one of :mod:`perrin.learn`."""
+_LEARN = {
+    "learn": "perrin.learn.benchmark:learn",
+    "property": "perrin.learn.property.benchmark:benchmark",
+}
+"""Benchmarks of :mod:`perrin.learn`, and where they are defined."""
+
+_BENCHMARKS = ("andi1", "andi2", "switches", *_LEARN)
+"""Functions of :mod:`perrin.engine.benchmarks`, and those of :mod:`perrin.learn`."""
 
 
 @click.command("train", cls=SectionedCommand)
@@ -84,8 +90,8 @@ def _engine_names(
     show_default=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Tracks for each of the main figures; of andi2, roughly all tracks together; of learn, "
-    "always as many as published.",
+    help="Tracks for each of the main figures; of andi2, roughly all tracks together; of learn "
+    "and property, always the same.",
 )
 @click.option(
     "--full",
@@ -139,6 +145,8 @@ def benchmark_command(
               or exponent; false alarms
     learn     networks trained on cells of three classes (Rieke 2016): environments told
               apart, tracks made
+    property  the hidden mass of a particle in a trap (Schirmer et al. 2020), beside networks of
+              their kinds; mobility and mass of simulated particles in a known potential
 
     \b
     Examples:
@@ -153,10 +161,10 @@ def benchmark_command(
     """
     from perrin.engine import benchmarks
 
-    if name == _LEARN:
+    if name in _LEARN:
         if full or engines or weights is not None:
-            raise click.UsageError("--full, --engines and --weights do not belong to learn.")
-        _benchmark_learn(seed, out, overwrite, quiet)
+            raise click.UsageError(f"--full, --engines and --weights do not belong to {name}.")
+        _benchmark_learn(name, seed, out, overwrite, quiet)
         return
     measure = getattr(benchmarks, name)
     options: dict[str, Any] = {"device": device, "seed": seed, "weights": weights}
@@ -176,15 +184,16 @@ def benchmark_command(
         note(f"Written to {out}", quiet=quiet)
 
 
-def _benchmark_learn(seed: int, out: Path | None, overwrite: bool, quiet: bool) -> None:
+def _benchmark_learn(name: str, seed: int, out: Path | None, overwrite: bool, quiet: bool) -> None:
     from perrin.engine import benchmarks
-    from perrin.learn.benchmark import TITLES, learn
 
+    place, _, function = _LEARN[name].partition(":")
+    module = import_module(place)
     if out is not None:
-        benchmarks.check_tables(out, list(TITLES), overwrite=overwrite)
+        benchmarks.check_tables(out, list(module.TITLES), overwrite=overwrite)
     with progress_bars(quiet=quiet) as progress:
-        tables = learn(seed=seed, progress=progress)
-    click.echo(benchmarks.as_text(tables, TITLES))
+        tables = getattr(module, function)(seed=seed, progress=progress)
+    click.echo(benchmarks.as_text(tables, module.TITLES))
     if out is not None:
         benchmarks.save(tables, out, overwrite=overwrite)
         note(f"Written to {out}", quiet=quiet)

@@ -134,8 +134,8 @@ def fit_in_potential(
     Returns
     -------
     pandas.DataFrame
-        One row per particle: ``particle``, ``n_points``; ``mobility`` or ``inertial_mass``, median, with
-        ``_lo`` and ``_hi``, ends of the interval that holds 90 %; for overdamped motion
+        One row per particle: ``particle``, ``n_points``; ``mobility`` or ``inertial_mass``, the
+        posterior's median, with ``_lo`` and ``_hi``, its 5 % and 95 %; for overdamped motion
         ``diffusivity`` likewise; ``noise``, the localization error; ``flags`` (see :data:`FLAGS`,
         joined by ``;``); and the unit of each number in a column ``_unit``. What cannot be said is
         empty: of a particle that might feel no force the mass has no upper end.
