@@ -208,7 +208,7 @@ def find_tracks(
         movie, recipe.detector, device=device, progress=progress, checkpoint=checkpoint
     )
     tracks = link(localizations, recipe.linker, progress=progress)
-    tracks = correct_drift(tracks, recipe.drift)
+    tracks = correct_drift(tracks, recipe.drift, movie, progress=progress)
     tracks.attrs["calibration"] = recipe.calibration
     return Found(localizations, tracks)
 
