@@ -12,12 +12,13 @@ from napari_perrin._layers import points_layer_data
 from perrin.analysis import Analysis
 from perrin.tracks import axes_of
 
-__all__ = ["show_switches"]
+__all__ = ["GEOMETRY", "show_switches"]
 
 _OF = "switches_of"
 _COLOR = "#f5f5f5"
 _SIZE = 7
-_GEOMETRY = ("scale", "translate", "units", "axis_labels")
+GEOMETRY = ("scale", "translate", "units", "axis_labels")
+"""What layers that lie on each other have in common."""
 
 
 def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Analysis) -> None:
@@ -45,7 +46,7 @@ def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Ana
     data, attributes, kind = points_layer_data(
         marks,
         name=f"{layer.name}: switches",
-        geometry={name: getattr(layer, name) for name in _GEOMETRY},
+        geometry={name: getattr(layer, name) for name in GEOMETRY},
         ndim=layer.ndim,
     )
     attributes |= {

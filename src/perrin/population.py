@@ -58,13 +58,21 @@ class PopulationStates(NamedTuple):
     transition
         ``(n_states, n_states)``: probability to be in the state of the column one frame after
         being in that of the row.
-    n_tracks
-        Number of tracks that they were found in.
+    particles
+        Numbers of the tracks that they were found in.
+    shares
+        ``(n_tracks, n_states)``: share of each track's frames in each state.
     """
 
     table: pd.DataFrame
     transition: npt.NDArray[np.float64]
-    n_tracks: int
+    particles: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float64]
+
+    @property
+    def n_tracks(self) -> int:
+        """Number of tracks that they were found in."""
+        return int(self.particles.size)
 
 
 def groups_of(per_track: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -187,9 +195,15 @@ def population_states(analysis: Analysis) -> PopulationStates:
         particles = particles[chosen]
         per_frame = per_frame[per_frame["particle"].isin(particles)]
         switches = switches[switches["particle"].isin(particles)]
-    shared = shared_states(segments_of_tables(per_frame, switches))
+    segments = segments_of_tables(per_frame, switches)
+    shared = shared_states(segments)
     table = shared.states.drop(columns=["log_diffusivity_sd", "alpha_sd"])
     for name in ("dwell", "dwell_lo", "dwell_hi"):
         table[name] *= analysis.calibration.time_scale
     table.insert(0, "state", np.arange(len(table)))
-    return PopulationStates(table, shared.transition, int(particles.size))
+    frames = np.zeros((particles.size, len(table)))
+    known = shared.of_segment >= 0
+    places = (segments.track[known], shared.of_segment[known])
+    np.add.at(frames, places, segments.n_frames[known])
+    shares = frames / np.maximum(frames.sum(axis=1, keepdims=True), 1)
+    return PopulationStates(table, shared.transition, particles, shares)

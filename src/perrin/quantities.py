@@ -86,6 +86,12 @@ _KNOWN: Mapping[str, Quantity] = {
         name: Quantity(words.partition(":")[0].capitalize(), limits=(0.0, 1.0))
         for name, words in FLAGS.items()
     },
+    "true_alpha": Quantity("True exponent α", limits=(0.0, 2.0)),
+    "alpha_error": Quantity("Error of α"),
+    "true_diffusivity": Quantity("True diffusivity D", "diffusivity", logarithmic=True),
+    "true_n_switches": Quantity("True number of switches"),
+    "right": Quantity("Share of right localizations", limits=(0.0, 1.0)),
+    "distance": Quantity("Distance to the truth", "noise"),
     "track_id": Quantity("Track number"),
     "mass": Quantity("Brightness (mass)"),
     "size": Quantity("Spot size (px)"),

@@ -181,6 +181,30 @@ class TruthComparison:
     n_links_seen: int
     switches: pd.DataFrame | None
 
+    def beside(self, per_track: pd.DataFrame) -> pd.DataFrame:
+        """Put what is true of each track beside what was found of it.
+
+        Parameters
+        ----------
+        per_track
+            Table of an analysis.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the columns of :attr:`per_track`, ``distance``, the root mean square distance of
+            its localizations to the true ones (in the unit of ``noise``), and ``alpha_error``,
+            where the true exponent is known.
+        """
+        mean = pd.Series(np.square(self.distance)).groupby(self.tracks["particle"]).mean()
+        known = self.per_track.assign(
+            distance=np.sqrt(self.per_track["particle"].map(mean)) * self.calibration.noise_scale
+        )
+        table = per_track.merge(known, on="particle", how="left")
+        if {"alpha", "true_alpha"} <= set(table):
+            table["alpha_error"] = table["alpha"] - table["true_alpha"]
+        return table
+
     @property
     def missed(self) -> Flags:
         """Which true localizations were not found, shape ``(n_true_localizations,)``."""

@@ -16,14 +16,16 @@ from perrin.population import LEVEL, numbers_of
 from perrin.scores import score_tracks
 from perrin.truth import TruthComparison
 
-__all__ = ["confusion", "describe_scores", "score_table", "text_of"]
+__all__ = ["Score", "confusion", "describe_scores", "score_table", "scores_in"]
 
 Array = npt.NDArray[np.float64]
 
 _SHARE, _RATIO = "share", "×"
 
 
-class _Score(NamedTuple):
+class Score(NamedTuple):
+    """One row of :func:`score_table`."""
+
     group: str
     score: str
     value: float
@@ -31,6 +33,17 @@ class _Score(NamedTuple):
     hi: float
     n: int
     unit: str
+
+    @property
+    def text(self) -> str:
+        """The value with its interval and unit."""
+        numbers, unit = (self.value, self.lo, self.hi), self.unit
+        if unit == _SHARE:
+            unit, texts = "%", [f"{100 * number:.1f}" for number in numbers]
+        else:
+            texts = [f"{number:.3g}" for number in numbers]
+        between = f" ({texts[1]} to {texts[2]})" if np.isfinite(self.lo) else ""
+        return f"{texts[0]}{between} {unit}".rstrip()
 
 
 def score_table(comparison: TruthComparison, analysis: Analysis | None = None) -> pd.DataFrame:
@@ -54,7 +67,7 @@ def score_table(comparison: TruthComparison, analysis: Analysis | None = None) -
     if analysis is not None:
         rows = comparison.per_track.merge(analysis.per_track, on="particle")
         scores += [*_alpha(rows), *_models(rows), *_diffusivity(rows), *_switches(comparison)]
-    return pd.DataFrame([score for score in scores if score.n > 0], columns=_Score._fields)
+    return pd.DataFrame([score for score in scores if score.n > 0], columns=Score._fields)
 
 
 def confusion(comparison: TruthComparison, analysis: Analysis) -> pd.DataFrame | None:
@@ -72,10 +85,7 @@ def confusion(comparison: TruthComparison, analysis: Analysis) -> pd.DataFrame |
 
 def describe_scores(scores: pd.DataFrame) -> str:
     """Write what :func:`score_table` returned as text, one line per score."""
-    cells = [
-        (row.group, row.score, text_of(row.value, row.lo, row.hi, row.unit), f"of {row.n}")
-        for row in map(_Score._make, scores.itertuples(index=False))
-    ]
+    cells = [(score.group, score.score, score.text, f"of {score.n}") for score in scores_in(scores)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines, before = [], ""
     for group, *rest in cells:
@@ -87,78 +97,72 @@ def describe_scores(scores: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def text_of(value: float, lo: float, hi: float, unit: str) -> str:
-    """Write a score with its interval and unit."""
-    if unit == _SHARE:
-        unit, texts = "%", [f"{100 * number:.1f}" for number in (value, lo, hi)]
-    else:
-        texts = [f"{number:.3g}" for number in (value, lo, hi)]
-    between = f" ({texts[1]} to {texts[2]})" if np.isfinite(lo) else ""
-    return f"{texts[0]}{between} {unit}".rstrip()
+def scores_in(scores: pd.DataFrame) -> list[Score]:
+    """Return the rows of what :func:`score_table` returned."""
+    return [Score(*row) for row in scores.itertuples(index=False)]
 
 
-def _share(group: str, score: str, hits: int, n: int, *, independent: bool = False) -> _Score:
+def _share(group: str, score: str, hits: int, n: int, *, independent: bool = False) -> Score:
     lo, hi = np.nan, np.nan
     if n and independent:
         lo, hi = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return _Score(group, score, hits / n if n else np.nan, lo, hi, n, _SHARE)
+    return Score(group, score, hits / n if n else np.nan, lo, hi, n, _SHARE)
 
 
-def _mean(group: str, score: str, values: Array, unit: str = "") -> _Score:
+def _mean(group: str, score: str, values: Array, unit: str = "") -> Score:
     n = values.size
     if n < 2:
-        return _Score(group, score, float(values.sum()), np.nan, np.nan, n, unit)
+        return Score(group, score, float(values.sum()), np.nan, np.nan, n, unit)
     reach = norm.ppf(0.5 + LEVEL / 2) * float(values.std(ddof=1)) / n**0.5
     middle = float(values.mean())
-    return _Score(group, score, middle, middle - reach, middle + reach, n, unit)
+    return Score(group, score, middle, middle - reach, middle + reach, n, unit)
 
 
-def _localizations(comparison: TruthComparison) -> Iterable[_Score]:
+def _localizations(comparison: TruthComparison) -> Iterable[Score]:
     group, calibration = "Localizations", comparison.calibration
     distance = comparison.distance[~comparison.false]
     yield _share(group, "found (recall)", distance.size, len(comparison.truth.tracks))
     yield _share(group, "right (precision)", distance.size, len(comparison.tracks))
     error = float(np.sqrt(np.square(distance).mean())) if distance.size else np.nan
-    yield _Score(
-        group, "error, root mean square", error * calibration.noise_scale, np.nan, np.nan,
+    yield Score(
+        group, "error (root mean square)", error * calibration.noise_scale, np.nan, np.nan,
         distance.size, calibration.noise_unit,
     )  # fmt: skip
 
 
-def _links(comparison: TruthComparison) -> Iterable[_Score]:
+def _links(comparison: TruthComparison) -> Iterable[Score]:
     links = comparison.links
     yield _share(
         "Links",
-        "found, of those between found localizations",
+        "found, where both ends are",
         int(links["whole"].sum()),
         comparison.n_links_seen,
     )
     yield _share("Links", "right (precision)", int(links["right"].sum()), len(links))
 
 
-def _tracks(comparison: TruthComparison) -> Iterable[_Score]:
+def _tracks(comparison: TruthComparison) -> Iterable[Score]:
     group, truth = "Tracks", comparison.truth
     n_true = len(truth.per_track)
     owned = comparison.per_track["true_particle"].dropna()
     n_found = n_true - comparison.missed_particles.size
     yield _share(group, "found (recall)", n_found, n_true, independent=True)
     yield _share(
-        group, "of a true one (precision)", len(owned), len(comparison.per_track), independent=True
+        group, "right (precision)", len(owned), len(comparison.per_track), independent=True
     )
     pieces = np.asarray(owned.value_counts(), np.float64)
-    yield _mean(group, "pieces of each found one", pieces)
+    yield _mean(group, "pieces of a true one", pieces)
     scores = score_tracks(truth.tracks, comparison.tracks)
-    n_tracks = n_true + len(comparison.per_track)
     for name, value in (
-        ("ISBI 2012 alpha", scores.alpha),
-        ("ISBI 2012 beta", scores.beta),
-        ("ISBI 2012 JSC of localizations", scores.jaccard),
-        ("ISBI 2012 JSC of tracks", scores.jaccard_tracks),
+        ("alpha", scores.alpha),
+        ("beta", scores.beta),
+        ("JSC", scores.jaccard),
+        ("JSC of tracks", scores.jaccard_tracks),
     ):
-        yield _Score(group, name, value, np.nan, np.nan, n_tracks, "")
+        yield Score("ISBI 2012 challenge", name, value, np.nan, np.nan, n_true, "")
 
 
-def _alpha(rows: pd.DataFrame) -> Iterable[_Score]:
+def _alpha(rows: pd.DataFrame) -> Iterable[Score]:
     if "true_alpha" not in rows:
         return
     true, said, low, high = (
@@ -174,7 +178,7 @@ def _alpha(rows: pd.DataFrame) -> Iterable[_Score]:
     )
 
 
-def _models(rows: pd.DataFrame) -> Iterable[_Score]:
+def _models(rows: pd.DataFrame) -> Iterable[Score]:
     if "true_model" not in rows:
         return
     known = rows[rows["true_model"].isin(MODELS) & rows["model"].isin(MODELS)]
@@ -182,7 +186,7 @@ def _models(rows: pd.DataFrame) -> Iterable[_Score]:
     yield _share("Model", "right", right, len(known), independent=True)
 
 
-def _diffusivity(rows: pd.DataFrame) -> Iterable[_Score]:
+def _diffusivity(rows: pd.DataFrame) -> Iterable[Score]:
     if "true_diffusivity" not in rows:
         return
     true, said = numbers_of(rows, "true_diffusivity"), numbers_of(rows, "diffusivity")
@@ -194,7 +198,7 @@ def _diffusivity(rows: pd.DataFrame) -> Iterable[_Score]:
     yield _mean("Diffusivity D", "mean absolute error of ln D", np.abs(ratio))
 
 
-def _switches(comparison: TruthComparison) -> Iterable[_Score]:
+def _switches(comparison: TruthComparison) -> Iterable[Score]:
     switches = comparison.switches
     if switches is None:
         return
@@ -204,4 +208,4 @@ def _switches(comparison: TruthComparison) -> Iterable[_Score]:
     yield _share("Switches", "right (precision)", hits, int(said.sum()))
     apart = (switches["frame"] - switches["true_frame"])[true & said].to_numpy(np.float64)
     error = float(np.sqrt(np.square(apart).mean())) if hits else np.nan
-    yield _Score("Switches", "error, root mean square", error, np.nan, np.nan, hits, "frames")
+    yield Score("Switches", "error (root mean square)", error, np.nan, np.nan, hits, "frames")

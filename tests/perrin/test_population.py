@@ -104,6 +104,9 @@ def test_states_have_the_units_of_the_analysis(two_states: pd.DataFrame) -> None
     assert (table["dwell_lo"] < expected * 1.3).all()
     assert (table["dwell_hi"] > expected * 0.7).all()
     np.testing.assert_allclose(states.transition.sum(1), 1)
+    np.testing.assert_allclose(states.shares.sum(1), 1)
+    # All tracks are equally long.
+    np.testing.assert_allclose(states.shares.mean(0), table["occupancy"])
 
 
 def test_states_need_segments(two_states: pd.DataFrame) -> None:

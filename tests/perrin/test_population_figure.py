@@ -71,7 +71,8 @@ def test_states_are_drawn_with_their_numbers(tmp_path: Path) -> None:
             "dwell": [np.nan, 12.0], "dwell_lo": [np.nan, 10.0], "dwell_hi": [np.nan, 15.0],
         }
     )  # fmt: skip
-    states = PopulationStates(table, np.array([[0.9, 0.1], [0.025, 0.975]]), 7)
+    transition = np.array([[0.9, 0.1], [0.025, 0.975]])
+    states = PopulationStates(table, transition, np.arange(7), np.full((7, 2), 0.5))
     figure = population_figure(analysis, x="n_points", y="noise", states=states)
     occupancy, transitions = figure.axes[-2:]
     said = [text.get_text() for text in occupancy.texts]

@@ -43,12 +43,20 @@ class Panel(pg.PlotItem):
         The colours of napari's theme.
     title
         What :meth:`say` begins with.
+    view_box
+        The inside of the plot, if it is no ordinary one.
     **axes
         Axes that are no ordinary ones, by their side.
     """
 
-    def __init__(self, colors: PlotColors, title: str = "", **axes: pg.AxisItem) -> None:
-        super().__init__(axisItems=axes)
+    def __init__(
+        self,
+        colors: PlotColors,
+        title: str = "",
+        view_box: pg.ViewBox | None = None,
+        **axes: pg.AxisItem,
+    ) -> None:
+        super().__init__(axisItems=axes, viewBox=view_box)
         self.colors = colors
         self._title = title
         style_plot(self, colors)

@@ -1,0 +1,69 @@
+"""Make docs/images/population.png and truth.png: a sample's tracks together, and beside the truth.
+
+Needs a display, as ``screenshot.py`` does: ``sh scripts/with-display.sh python`` and this script.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop
+from qtpy.QtWidgets import QScrollArea
+
+from napari_perrin._session import Session
+from screenshot import SIZE, run, settle
+
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"
+
+
+def main() -> None:
+    """Open the window, do what a user would, and save the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
+    folder: Path = parser.parse_args().folder
+
+    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    (movie,) = viewer.open_sample("napari-perrin", "two_state_receptors")
+    low, high = np.percentile(movie.data[::10], (1, 99.8))
+    movie.contrast_limits = (float(low), float(high) * 1.5)
+    for name in ("Track particles", "Analyze tracks"):
+        run(viewer.window.add_plugin_dock_widget("napari-perrin", name)[1])
+    tracks = Session.of(viewer).current
+    tracks.tail_width = 3
+    population = viewer.window.add_plugin_dock_widget("napari-perrin", "Population")[1]
+    viewer.dims.set_current_step(0, 2 * movie.data.shape[0] // 3)
+    loop = QEventLoop()
+    population.looked.connect(loop.quit)
+    loop.exec()
+    # The tracks that move most, as a drag over the upper part of their histogram selects them.
+    fast = population.numbers["diffusivity"].astype(float) > 0.15
+    Session.of(viewer).select(tracks, population.numbers.loc[fast, "particle"].tolist())
+    settle()
+    viewer.reset_view(margin=0.02)
+    settle()
+    _take(viewer, folder / "population.png")
+
+    Session.of(viewer).select(tracks, ())
+    population.truth.sample_button.click()
+    population.truth.parent().button.setChecked(True)
+    population.choose("true_n_switches", "n_switches")
+    settle()
+    page = population.findChild(QScrollArea)
+    page.verticalScrollBar().setValue(page.verticalScrollBar().maximum())
+    settle()
+    _take(viewer, folder / "truth.png")
+    viewer.close()
+
+
+def _take(viewer: Any, picture: Path) -> None:
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+
+
+if __name__ == "__main__":
+    main()
