@@ -16,6 +16,7 @@ import pandas as pd
 from napari.utils.color import ColorValue
 from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
+from perrin.inspection import state_color
 from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
 from perrin.quantities import MODEL, Quantity, quantity_of, robust_range
 
@@ -27,6 +28,7 @@ __all__ = [
     "model_codes",
     "model_colormap",
     "names_of",
+    "state_colormap",
 ]
 
 UNKNOWN = -1
@@ -72,6 +74,15 @@ def model_colormap(names: Sequence[str] = MODELS) -> CodeColormap:
     return CodeColormap(
         colors=[MODEL_COLORS[name] for name in names],
         name="perrin-models",
+        nan_color=ColorValue(UNKNOWN_COLOR),
+    )
+
+
+def state_colormap(n_codes: int) -> CodeColormap:
+    """Return a colormap of so many integer codes, in the colours of states."""
+    return CodeColormap(
+        colors=[state_color(code) for code in range(n_codes)],
+        name="perrin-codes",
         nan_color=ColorValue(UNKNOWN_COLOR),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY
-from napari_perrin._colors import UNKNOWN, colormap_for, model_codes
+from napari_perrin._colors import UNKNOWN, colormap_for, model_codes, state_colormap
 from napari_perrin._layers import rows_of_table
 from perrin.analysis import FLAGS, Analysis
 from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
@@ -48,13 +50,23 @@ def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration) -> None:
+def add_features(
+    layer: Tracks,
+    features: pd.DataFrame,
+    calibration: Calibration,
+    names: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Write the features of an analysis into a Tracks layer, each with its colormap.
 
     Parameters
     ----------
     features
-        One row per row of :func:`napari_perrin._layers.table_of_layer` of this layer.
+        One row per row of :func:`napari_perrin._layers.table_of_layer` of this layer. Those of an
+        earlier analysis stay, unless they have the same name.
+    calibration
+        That of the analysis.
+    names
+        Of features that are codes, what each code stands for.
     """
     order = rows_of_table(layer)
     place = np.empty(len(order), np.intp)
@@ -64,9 +76,11 @@ def add_features(layer: Tracks, features: pd.DataFrame, calibration: Calibration
     for name in features:
         layer.features[name] = features[name].to_numpy()[place]
     maps = {str(name): colormap_for(str(name), layer.features[name]) for name in features}
+    maps |= {name: state_colormap(len(meant)) for name, meant in names.items()}
     layer.colormaps_dict = {**layer.colormaps_dict, **maps}
     noted = dict(layer.metadata.get(METADATA_KEY, {}))
-    noted["analysis"] = tuple(features.columns)
+    noted["analysis"] = tuple(dict.fromkeys([*noted.get("analysis", ()), *features.columns]))
+    noted["names"] = {**noted.get("names", {}), **names}
     noted["calibration"] = calibration.model_dump(exclude_none=True)
     noted["scale"] = tuple(layer.scale)
     layer.metadata = {**layer.metadata, METADATA_KEY: noted}

@@ -164,7 +164,7 @@ def table_of_layer(layer: Tracks) -> pd.DataFrame:
 
 
 def export_table(layer: Tracks) -> pd.DataFrame:
-    """Return the track table of a layer with the analysis beside it, models by their names."""
+    """Return the track table of a layer with the analysis beside it, codes by their names."""
     table = table_of_layer(layer)
     noted = layer.metadata.get(METADATA_KEY, {})
     labels = noted.get("labels", ())
@@ -173,7 +173,7 @@ def export_table(layer: Tracks) -> pd.DataFrame:
     for key in shown:
         if key in layer.features:
             values = layer.features[key].to_numpy()[order]
-            names = {MODEL: MODELS, LABEL: labels}.get(key)
+            names = {MODEL: MODELS, LABEL: labels, **noted.get("names", {})}.get(key)
             table[key] = values if names is None else names_of(values, names)
     return table
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from napari.layers import Tracks
-from napari.utils.color import ColorValue
 from qtpy.QtWidgets import QLabel, QVBoxLayout
 
-from napari_perrin._calibration import METADATA_KEY, find_calibration
-from napari_perrin._colors import UNKNOWN, CodeColormap
+from napari_perrin._calibration import find_calibration
+from napari_perrin._colors import UNKNOWN
 from napari_perrin._features import add_features, color_by
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import export_table, table_of_layer
@@ -25,7 +23,6 @@ from perrin.errors import InputError, Progress
 from perrin.inspection import state_color
 from perrin.learn.labelled import by_column
 from perrin.learn.parameters import ENVIRONMENT, EnvironmentTraining
-from perrin.models import UNKNOWN_COLOR
 
 if TYPE_CHECKING:
     from perrin.learn.environments import Environments
@@ -166,7 +163,9 @@ class EnvironmentsPage(LearnPage):
             raise InputError(f"The layer '{layer.name}' was edited meanwhile. Judge it again.")
         codes = {name: code for code, name in enumerate(classes)}
         code = called[ENVIRONMENT].map(codes).fillna(UNKNOWN).astype(np.int64)
-        _note(layer, called.assign(**{ENVIRONMENT: code}), classes)
+        features = called.assign(**{ENVIRONMENT: code})
+        calibration = find_calibration(layer).calibration
+        add_features(layer, features, calibration, names={ENVIRONMENT: classes})
         color_by(layer, ENVIRONMENT)
         self.session.current = layer
         counts = table_of_layer(layer)["particle"].groupby(code.to_numpy()).nunique()
@@ -178,19 +177,3 @@ class EnvironmentsPage(LearnPage):
         self.legend.show()
         short = int(counts.get(UNKNOWN, 0))
         return f"{short} tracks are too short to judge." if short else ""
-
-
-def _note(layer: Tracks, features: pd.DataFrame, classes: tuple[str, ...]) -> None:
-    """Write features into a layer, beside those of an earlier analysis."""
-    before = layer.metadata.get(METADATA_KEY, {}).get("analysis", ())
-    add_features(layer, features, find_calibration(layer).calibration)
-    colors = CodeColormap(
-        colors=[state_color(i) for i in range(len(classes))],
-        name="perrin-environments",
-        nan_color=ColorValue(UNKNOWN_COLOR),
-    )
-    layer.colormaps_dict = {**layer.colormaps_dict, ENVIRONMENT: colors}
-    noted = layer.metadata[METADATA_KEY]
-    kept = [name for name in before if name not in noted["analysis"]]
-    noted = {**noted, "analysis": (*kept, *noted["analysis"]), "environments": classes}
-    layer.metadata = {**layer.metadata, METADATA_KEY: noted}

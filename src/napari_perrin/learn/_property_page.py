@@ -11,7 +11,7 @@ import pandas as pd
 from napari.layers import Image, Tracks
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout
 
-from napari_perrin._calibration import METADATA_KEY, CalibrationForm, find_calibration
+from napari_perrin._calibration import CalibrationForm, find_calibration
 from napari_perrin._features import add_features, color_by
 from napari_perrin._forms import ParameterForm, RowLabel, form_layout
 from napari_perrin._layer_choice import LayerChoice
@@ -134,7 +134,7 @@ class PropertyPage(StepWidget):
             return f"The layer '{layer.name}' was removed meanwhile."
         if layer.data is not result.data:
             raise InputError(f"The layer '{layer.name}' was edited meanwhile. Measure it again.")
-        _note(layer, result.of_row)
+        add_features(layer, result.of_row, find_calibration(layer).calibration)
         color_by(layer, result.fit.quantity)
         self.session.current = layer
         self._found = result.found
@@ -171,15 +171,6 @@ def _on_image(table: pd.DataFrame, layer: Tracks, image: Image) -> tuple[pd.Data
     shown = table[["y", "x"]].to_numpy() * layer.scale[-2:] + layer.translate[-2:]
     y, x = ((shown - image.translate) / image.scale).T
     return table.assign(y=y, x=x), ratio
-
-
-def _note(layer: Tracks, features: pd.DataFrame) -> None:
-    """Write features into a layer, beside those of an earlier analysis."""
-    before = layer.metadata.get(METADATA_KEY, {}).get("analysis", ())
-    add_features(layer, features, find_calibration(layer).calibration)
-    noted = layer.metadata[METADATA_KEY]
-    every = tuple(dict.fromkeys((*before, *noted["analysis"])))
-    layer.metadata = {**layer.metadata, METADATA_KEY: {**noted, "analysis": every}}
 
 
 def _said(result: _Fitted) -> str:

@@ -11,7 +11,7 @@ import pytest
 from napari.layers import Layer
 from qtpy.QtCore import Qt
 
-from napari_perrin._layers import table_of_layer, tracks_layer_data
+from napari_perrin._layers import export_table, table_of_layer, tracks_layer_data
 from napari_perrin.learn._class_table import BY_LABEL, ClassTable
 from perrin.simulate import simulate_superstatistics
 from perrin.tracks import Calibration
@@ -81,6 +81,7 @@ def test_environments_become_features(
     assert "1 tracks are too short" in trained.message.text()
     # What was called is no part of the tracks.
     assert "environment" not in table_of_layer(layers[1])
+    assert set(export_table(layers[1])["environment"]) <= {"slow", "fast", ""}
     path = tmp_path / "mine.safetensors"
     trained.save(path)
     before = features["p_fast"].copy()
