@@ -3,7 +3,7 @@
 Simulates fields of view of the nine experiments of the AnDi-2 benchmark with andi-datasets, asks
 Perrin's network and the classical methods, writes the answers in the format of the challenge and
 has them scored by the challenge's own functions. The same answers scored by Perrin must give the
-same numbers:
+same numbers. So must the states of populations, of tracks that Perrin simulated:
 
     python benchmarks/andi2_official.py --fields 1
 """
@@ -32,13 +32,14 @@ from perrin.engine.benchmarks.ensemble2 import (
 )
 from perrin.engine.benchmarks.switch_methods import (
     BY_DISPLACEMENTS,
+    cut_by_hidden_states,
     pieces_from_cuts,
     pieces_of,
-    states_of,
+    shared_by,
 )
 from perrin.engine.switching.inference import ask_frames
 from perrin.engine.switching.methods import SwitchCalls
-from perrin.simulate.phenomenological import BENCHMARK
+from perrin.simulate.phenomenological import BENCHMARK, simulate_experiment
 from phenomenological import COLUMNS, for_andi
 
 RESULTS = HERE / "results" / "andi2_official.csv"
@@ -103,16 +104,20 @@ if __name__ == "__main__":
             frames = ask_frames(tracks[["particle", "frame", "y", "x"]], exposure=0.0)
             said = {
                 "network": pieces_of(frames, threshold),
-                "network, tracks of a movie pooled": pieces_of(frames, threshold, pooled=True),
+                "network, tracks of a movie pooled": shared_by(frames, threshold, tracks)[0],
                 **{name: pieces_from_cuts(tracks, cut) for name, cut in BY_DISPLACEMENTS.items()},
+                "hidden Markov model": pieces_from_cuts(tracks, cut_by_hidden_states(tracks)),
                 "no switch": pieces_from_cuts(tracks, lambda _: np.empty(0, np.int64)),
             }
             for name, pieces in said.items():
                 answers.setdefault(name, []).extend(pieces)
-            ensemble = true_ensemble(experiment.motion, tracks)
-            if (found := states_of(frames, threshold)) is not None:
-                states.append(("network", ensemble, found))
-            states.append(("one state, MSD", ensemble, one_state(said["no switch"])))
+        # andi-datasets does not say which population a frame belongs to.
+        own = simulate_experiment(experiment, seed=number)
+        ensemble = true_ensemble(experiment.motion, own)
+        found = shared_by(ask_frames(own, exposure=0.0), threshold, own)[1]
+        states.append(("network", ensemble, found))
+        pieces = pieces_from_cuts(own, lambda _: np.empty(0, np.int64))
+        states.append(("one state, MSD", ensemble, one_state(pieces)))
         print(f"experiment {number + 1}: {len(truth)} tracks so far", flush=True)
     write(truth, OUTPUT / "andi2_truth.txt")
     rows = []

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from perrin.statistics import _motion
 
-__all__ = ["fit_tracks"]
+__all__ = ["fit_tracks", "likelihood_grid"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -281,3 +281,32 @@ def fit_tracks(
             coefficient, noise = scale * (1 - second), scale * second
         values[t, 0], values[t, 1], values[t, 2] = coefficient, alpha, noise
         values[t, 3] = -axes * (cost + n * math.log(2 * math.pi) / 2)
+
+
+@numba.njit(cache=True, nogil=True)
+def likelihood_grid(
+    position: Array,
+    frame: Ints,
+    starts: Ints,
+    stops: Ints,
+    noise: float,
+    exposure: float,
+    alphas: Array,
+    log_coefficients: Array,
+    result: Array,
+) -> None:
+    """Log-likelihood, less constants, at every alpha and logarithm of K of each track's grid.
+
+    ``noise`` is a variance; the grids are ``(tracks, n)`` and ``(tracks, m)``, ``result`` is
+    ``(tracks, n, m)``, zero where there is no displacement.
+    """
+    for t in range(starts.size):
+        result[t] = 0.0
+        if stops[t] - starts[t] < 2:
+            continue
+        frames = frame[starts[t] : stops[t]]
+        steps = position[starts[t] + 1 : stops[t]] - position[starts[t] : stops[t] - 1]
+        for i in range(alphas.shape[1]):
+            for j in range(log_coefficients.shape[1]):
+                cost = _cost(alphas[t, i], log_coefficients[t, j], noise, steps, frames, exposure)
+                result[t, i, j] = -position.shape[1] * cost[0]

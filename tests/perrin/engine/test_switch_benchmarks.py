@@ -196,7 +196,7 @@ def test_andi2_measures_every_method_on_the_same_tracks(
     assert tuple(tables) == SWITCH_TABLES["andi2"]
     table = tables["andi2"]
     assert table.groupby("experiment")["n_tracks"].nunique().eq(1).all()
-    assert table["method"].nunique() == 5
+    assert table["method"].nunique() == 6
     together = table[table["experiment"] == 0]
     assert together["jsc_se"].notna().all()
     assert table["jsc"].between(0, 1).all()

@@ -21,9 +21,10 @@ from perrin.engine.benchmarks.ensemble2 import (
 )
 from perrin.engine.benchmarks.switch_methods import (
     BY_DISPLACEMENTS,
+    cut_by_hidden_states,
     pieces_from_cuts,
     pieces_of,
-    states_of,
+    shared_by,
 )
 from perrin.engine.switching.inference import ask_frames
 from perrin.engine.switching.methods import SwitchCalls
@@ -34,6 +35,7 @@ __all__ = ["andi2", "challenge_truth"]
 
 _DIGITS = 4
 _NO_SWITCH = "no switch"
+_ONE_STATE = "one state, MSD"
 _TRACKS_OF_A_FIELD = 275  # of all experiments on average, two of which are dense
 _N_RESAMPLES = 30
 
@@ -87,9 +89,10 @@ def andi2(
     Notes
     -----
     The methods: the network, each track by itself; the network with what the segments of a field of
-    view share (:func:`~.population.pool_segments`); PELT and kernel change point detection with an
-    MSD fit for each segment; and no switch at all with one such fit. Of states that particles
-    share: those of the network's segments, and a single one with the moments of such fits.
+    view share (:func:`~.population.shared_states`); PELT, kernel change point detection and a
+    hidden Markov model fitted to the field of view, with an MSD fit for each segment; and no switch
+    at all with one such fit. Of states that particles share: those of the network's segments, and a
+    single one with the moments of such fits.
     """
     rng = np.random.default_rng(seed)
     n_fields = max(1, round(n_tracks / _TRACKS_OF_A_FIELD / len(BENCHMARK)))
@@ -106,23 +109,21 @@ def andi2(
             tracks = simulate_experiment(experiment, seed=rng)
             frames = ask_frames(tracks, exposure=0.0, device=device, weights=weights)
             truth[-1].append(challenge_truth(tracks))
+            pooled, shared = shared_by(frames, threshold, tracks)
             said = {
                 "network": pieces_of(frames, threshold),
-                "network, tracks of a movie pooled": pieces_of(frames, threshold, pooled=True),
+                "network, tracks of a movie pooled": pooled,
                 **{name: pieces_from_cuts(tracks, cut) for name, cut in BY_DISPLACEMENTS.items()},
+                "hidden Markov model": pieces_from_cuts(tracks, cut_by_hidden_states(tracks)),
                 _NO_SWITCH: pieces_from_cuts(tracks, lambda _: np.empty(0, np.int64)),
             }
             for name, pieces in said.items():
                 found.setdefault(name, [[]])[-1].append(pieces)
             ensemble = true_ensemble(experiment.motion, tracks)
-            for name, answer in (
-                ("network", states_of(frames, threshold)),
-                ("one state, MSD", one_state(said[_NO_SWITCH])),
-            ):
-                if answer is not None:
-                    row = {"n_states": len(ensemble.share), "n_found": len(answer.share)}
-                    row |= score_ensemble(ensemble, answer)._asdict()
-                    states.append({"method": name, "experiment": number} | row)
+            for name, answer in (("network", shared), (_ONE_STATE, one_state(said[_NO_SWITCH]))):
+                row = {"n_states": len(ensemble.share), "n_found": len(answer.share)}
+                row |= score_ensemble(ensemble, answer)._asdict()
+                states.append({"method": name, "experiment": number} | row)
             done += 1
             if progress is not None:
                 progress("Measuring switches", done, total)

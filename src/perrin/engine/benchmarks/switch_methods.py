@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -11,20 +10,22 @@ import pandas as pd
 
 from perrin.engine.baselines.msd import with_noise
 from perrin.engine.benchmarks.challenge2 import Pieces
-from perrin.engine.benchmarks.ensemble2 import Ensemble, shared
+from perrin.engine.benchmarks.ensemble2 import Ensemble, one_state, shared
 from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.population import pool_segments, shared_states
+from perrin.engine.switching.population import shared_states
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError
 from perrin.simulate.phenomenological import FREE, IMMOBILE
+from perrin.tracks import axes_of
 
 __all__ = [
     "BY_DISPLACEMENTS",
+    "cut_by_hidden_states",
     "cut_by_kernel",
     "cut_by_pelt",
     "pieces_from_cuts",
     "pieces_of",
-    "states_of",
+    "shared_by",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -33,10 +34,13 @@ Ints = npt.NDArray[np.int64]
 _SHORTEST = 3
 _KERNEL_PENALTY = 20.0
 _TINY = 1e-12
+_STATES_TRIED = (1, 2, 3)
+_LEAVING = 0.03  # probability to leave a state from which the fit starts
+_ROUNDS = 100
 _AT_REST = 0.12**2 / 2  # px²/frame: what moves less in a frame than the challenge's noise
 
 
-def pieces_of(frames: Frames, threshold: float, *, pooled: bool = False) -> list[Pieces]:
+def pieces_of(frames: Frames, threshold: float) -> list[Pieces]:
     """Put the network's segments into the challenge's terms, one entry per track.
 
     Parameters
@@ -45,23 +49,24 @@ def pieces_of(frames: Frames, threshold: float, *, pooled: bool = False) -> list
         What the network says of tracks that share a movie.
     threshold
         Least probability of a switch.
-    pooled
-        Whether segments gain from those of other tracks that share their state.
+    """
+    return _as_pieces(segments_of(frames, threshold, _SHORTEST), frames.bounds)
+
+
+def shared_by(
+    frames: Frames, threshold: float, tracks: pd.DataFrame
+) -> tuple[list[Pieces], Ensemble]:
+    """Let segments gain from those of the movie that share their state; the states themselves.
+
+    Segments that are too few to share anything stay as they are, and are one state.
     """
     segments = segments_of(frames, threshold, _SHORTEST)
-    if pooled:
-        with suppress(InputError):  # too few tracks to share anything
-            segments = pool_segments(segments, shared_states(segments, n_resamples=0))
-    return _as_pieces(segments, frames.bounds)
-
-
-def states_of(frames: Frames, threshold: float) -> Ensemble | None:
-    """Return the states that the tracks share, None if they are too few for any."""
     try:
-        states = shared_states(segments_of(frames, threshold, _SHORTEST), n_resamples=0)
+        found = shared_states(segments, tracks=tracks, exposure=0.0, n_resamples=0)
     except InputError:
-        return None
-    return shared(states)
+        pieces = _as_pieces(segments, frames.bounds)
+        return pieces, one_state(pieces)
+    return _as_pieces(found.segments, frames.bounds), shared(found)
 
 
 def _as_pieces(segments: Segments, bounds: Ints) -> list[Pieces]:
@@ -115,6 +120,46 @@ def cut_by_pelt(displacements: Array) -> Ints:
     penalty = 3 * np.log(len(displacements))
     search = ruptures.Pelt(custom_cost=Variance(), min_size=_SHORTEST, jump=1).fit(displacements)
     return np.array(search.predict(pen=penalty)[:-1], np.int64)
+
+
+def cut_by_hidden_states(tracks: pd.DataFrame) -> Callable[[Array], Ints]:
+    """Fit a hidden Markov model with diffusive states to all tracks of a movie (``hmmlearn``).
+
+    One to three states, each with Gaussian displacements of mean zero, as many as make the Bayesian
+    information criterion least; fitted by expectation maximisation, starting at quantiles of the
+    squared displacements. Returns what cuts a track where its most probable path changes state.
+    """
+    from hmmlearn.hmm import GaussianHMM
+
+    axes = list(axes_of(tracks))
+    parts = [
+        np.diff(track.to_numpy(np.float64), axis=0) for _, track in tracks.groupby("particle")[axes]
+    ]
+    steps, lengths = np.concatenate(parts), [len(part) for part in parts]
+    best, least = None, np.inf
+    for n_states in _STATES_TRIED:
+        # A prior that nothing can outweigh keeps the means at zero.
+        model = GaussianHMM(
+            n_states, "spherical", means_weight=1e12, covars_prior=_TINY, n_iter=_ROUNDS,
+            params="stmc", init_params="",
+        )  # fmt: skip
+        model.startprob_ = np.full(n_states, 1 / n_states)
+        leaving = _LEAVING / n_states
+        model.transmat_ = leaving + (1 - _LEAVING) * np.eye(n_states)
+        model.means_ = np.zeros((n_states, len(axes)))
+        shares = (np.arange(n_states) + 0.5) / n_states
+        model.covars_ = np.quantile(np.square(steps).mean(1), shares) + _TINY
+        model.fit(steps, lengths)
+        criterion = model.bic(steps, lengths)
+        if criterion < least:
+            best, least = model, criterion
+    assert best is not None
+
+    def cut(displacements: Array) -> Ints:
+        path = best.predict(displacements)
+        return np.flatnonzero(np.diff(path)) + 1
+
+    return cut
 
 
 BY_DISPLACEMENTS: dict[str, Callable[[Array], Ints]] = {

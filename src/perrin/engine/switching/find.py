@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pandas as pd
 
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls
+from perrin.engine.switching.population import shared_states
 from perrin.engine.switching.segments import HALF_WIDTH, Segments, segments_of
-from perrin.errors import Progress
+from perrin.errors import InputError, Progress
 from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.statistics import Switches
@@ -34,10 +36,24 @@ def by_network(
         tracks, exposure=exposure, device=device, weights=weights, progress=progress
     )
     segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
+    if parameters.shared_states:
+        with suppress(InputError):  # too few to share anything
+            segments = shared_states(segments, tracks=tracks, exposure=exposure).segments
+            frames = _of_segments(frames, segments)
     found = Switches(_per_frame(frames, segments), _switches(frames, segments))
     for table in found:
         table.attrs["method"] = NETWORK_METHOD
     return found
+
+
+def _of_segments(frames: Frames, segments: Segments) -> Frames:
+    """Let every frame say what its segment says."""
+    known = (segments.state >= 0)[segments.of_row]
+    values = {
+        name: np.where(known, getattr(segments, name)[segments.of_row], np.nan)
+        for name in ("log_diffusivity", "log_diffusivity_scale", "alpha", "alpha_scale")
+    }
+    return frames._replace(**values)
 
 
 def _per_frame(frames: Frames, segments: Segments) -> pd.DataFrame:

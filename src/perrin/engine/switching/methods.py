@@ -39,6 +39,13 @@ class SwitchCalls(SwitchDetection):
         gt=0,
         le=1,
     )
+    shared_states: bool = parameter(
+        False,
+        "Judge the segments of all tracks together, as those of one movie, recorded alike: they "
+        "share a localization error and a few states, which makes diffusivity, exponent and motion "
+        "of each more certain. For switches by the network; needs ten segments.",
+        label="Tracks share states",
+    )
 
 
 def find_switches(

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.optimize import minimize_scalar
 
+from perrin.engine.switching.evidence import (
+    Evidence,
+    Stretches,
+    of_network,
+    of_positions,
+    profile,
+    stretches_of,
+)
 from perrin.engine.switching.segments import Segments
 from perrin.errors import InputError
 from perrin.models import STATES
-from perrin.simulate.phenomenological import IMMOBILE
+from perrin.simulate.phenomenological import CONFINED, DIRECTED, DIRECTED_FROM, FREE, IMMOBILE
 
-__all__ = ["SharedStates", "pool_segments", "shared_states"]
+__all__ = ["SharedStates", "shared_states"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -22,10 +34,13 @@ _MOST_STATES = 5
 _ROUNDS = 200
 _CONVERGED = 1e-4
 _LEAST_VARIANCE = np.array([0.02, 0.01]) ** 2  # between particles, of log D and alpha
-_PRIOR_MEAN = 1.0
-_PRIOR_VARIANCE = np.array([4.0, 0.25])  # of log D within a track and of alpha, in the training
 _LOWEST_SHARE = 0.01  # of a kind of motion in a state
 _FEWEST = 10  # segments from which states can be told
+_HIDDEN = 0.08  # D in a frame over the noise variance below which a state is at rest
+_JUDGES = 250  # segments by which the noise is judged,
+_LONGEST = 60  # and the longest of them by which it is guessed first
+_NOISES = np.exp(np.linspace(-0.3, 0.6, 7))  # over the first guess
+_COARSE = 8
 
 
 class SharedStates(NamedTuple):
@@ -46,31 +61,44 @@ class SharedStates(NamedTuple):
         State of each segment, -1 where the network says nothing.
     responsibility
         Probability of each state, ``(n_segments, n_states)``.
+    segments
+        The segments, each with what it gains from those that share its state: diffusivity and
+        exponent are what is likely for it given both what was seen of it and the distribution over
+        particles of the states it may be in.
+    noise
+        Localization error per axis (px) of all particles; None if the positions were not given.
     """
 
     states: pd.DataFrame
     transition: Array
     of_segment: Ints
     responsibility: Array
+    segments: Segments
+    noise: float | None
 
 
 class _Mixture(NamedTuple):
-    weight: Array  # (K,)
+    rest: float  # share of segments at rest
+    weight: Array  # (K,) of the others
     mean: Array  # (K, 2): log D, alpha
     covariance: Array  # (K, 2, 2)
     motion: Array  # (K, 4)
 
 
-class _Seen(NamedTuple):
-    """Moving segments: what the network saw of each, its own expectations taken out."""
-
-    value: Array  # (n, 2)
-    variance: Array  # (n, 2)
-    motion: Array  # (n, 4), probabilities
+class _Fit(NamedTuple):
+    mixture: _Mixture
+    share: Array  # (n, 1 + K): at rest, and each state
+    criterion: float
 
 
 def shared_states(
-    segments: Segments, n_states: int | None = None, *, n_resamples: int = 200, seed: int = 0
+    segments: Segments,
+    n_states: int | None = None,
+    *,
+    tracks: pd.DataFrame | None = None,
+    exposure: float = 1.0,
+    n_resamples: int = 200,
+    seed: int = 0,
 ) -> SharedStates:
     r"""Find the states that the particles of one movie share.
 
@@ -81,6 +109,11 @@ def shared_states(
     n_states
         Number of states of moving particles; by default the one with the least Bayesian
         information criterion, up to five. Immobile particles are a state of their own besides.
+    tracks
+        The track table of which these are the segments. If it is given, the motion of each segment
+        is judged anew by its positions and the localization error that all have in common.
+    exposure
+        Share of the frame interval during which the shutter was open; matters with ``tracks``.
     n_resamples
         Resamples of whole tracks from which the intervals of occupancy and dwell time come.
     seed
@@ -93,10 +126,15 @@ def shared_states(
 
     Notes
     -----
-    Logarithms of diffusivity and exponents are a mixture of Gaussians over particles, seen with the
-    error that the network states for each segment, and fitted by expectation maximisation with
-    these errors taken into account [1]_; the kind of motion is a third, categorical observation.
-    What the network expected of any track before it saw this one is divided out first.
+    Logarithms of diffusivity and exponents are a mixture of Gaussians over particles, seen with
+    errors, and fitted by expectation maximisation with these errors taken into account [1]_; the
+    kind of motion is a third, categorical observation. Without ``tracks``, what is seen of a
+    segment is what the network says of it, its expectations of any track divided out.
+
+    With ``tracks`` it is the exact likelihood of fractional Brownian motion
+    (:mod:`~.evidence`). A single short segment hardly tells slow motion from localization error;
+    the error that all segments of a movie share is the one with which the mixture explains them
+    best. Whether some particles are at rest the information criterion decides.
 
     Occupancies and transitions count the frames of segments and the switches between them, each
     segment in its most probable state.
@@ -105,26 +143,23 @@ def shared_states(
     ----------
     .. [1] Bovy, Hogg, Roweis (2011), Ann. Appl. Stat. 5, 1657 (extreme deconvolution).
     """
-    moving = np.flatnonzero(segments.state > IMMOBILE)
-    if moving.size < _FEWEST:
+    known = np.flatnonzero(segments.state >= 0)
+    n_moving = int((segments.state > IMMOBILE).sum())
+    if n_moving < _FEWEST:
         raise InputError(
             f"States shared by particles need at least {_FEWEST} segments in which one moves; "
-            f"there are {moving.size}. Give more tracks."
+            f"there are {n_moving}. Give more tracks."
         )
-    seen = _seen(segments, moving)
-    numbers = [n_states] if n_states is not None else range(1, _MOST_STATES + 1)
-    fits = [_fit(seen, k) for k in numbers]
-    mixture, responsibility, _ = min(fits, key=lambda fit: fit[2])
-    order = np.argsort(mixture.mean[:, 0])
-    mixture = _Mixture(*(each[order] for each in mixture))
-    rests = bool((segments.state == IMMOBILE).any())
-    n_all = len(order) + rests
-    shares = np.zeros((segments.starts.size, n_all))
-    shares[moving, rests:] = responsibility[:, order]
-    shares[segments.state == IMMOBILE, 0] = 1
-    of_segment = np.where(segments.state < 0, -1, shares.argmax(1))
-    states = _table(mixture, responsibility[:, order], seen, rests)
-    counts = _counts(segments, of_segment, n_all)
+    evidence, noise = _evidence(segments, known, tracks, exposure)
+    numbers = range(1, _MOST_STATES + 1) if n_states is None else [n_states]
+    mixture, share = _ordered(_best(evidence, numbers), noise)
+    rests = bool(share[:, 0].any())
+    shares = np.zeros((segments.starts.size, len(mixture.weight) + rests))
+    shares[known] = share[:, 1 - rests :]
+    of_segment = np.full(segments.starts.size, -1)
+    of_segment[known] = shares[known].argmax(1)
+    states = _table(mixture, share[:, 1:], evidence, rests)
+    counts = _counts(segments, of_segment, len(states))
     n_tracks = len(counts.frames)
     occupancy, dwell, transition = _rates(counts, np.ones((1, n_tracks)))
     states["occupancy"], states["dwell"] = occupancy[0], dwell[0]
@@ -135,26 +170,56 @@ def shared_states(
             ("occupancy", "dwell"), _rates(counts, weight.astype(float)), strict=False
         ):
             states[f"{name}_lo"], states[f"{name}_hi"] = _interval(spread)
-    return SharedStates(states, transition[0], of_segment, shares)
+    gained = _gained(segments, known, evidence, mixture, share, anew=noise is not None)
+    return SharedStates(states, transition[0], of_segment, shares, gained, noise)
 
 
-def pool_segments(segments: Segments, shared: SharedStates) -> Segments:
-    """Let every segment gain from those that share its state.
+def _evidence(
+    segments: Segments, known: Ints, tracks: pd.DataFrame | None, exposure: float
+) -> tuple[Evidence, float | None]:
+    if tracks is None:
+        return Evidence(*(each[known] for each in of_network(segments))), None
+    stretches = stretches_of(segments, tracks).some(known)
+    motion = segments.p_state[known]
+    noise = _shared_noise(stretches, motion, exposure)
+    return of_positions(stretches, motion, noise, exposure), noise
 
-    Diffusivity and exponent of a segment become the mean of what is likely for it given both what
-    was seen of it and the distribution over particles of the states it may be in. Kinds of motion
-    stay as they were.
-    """
-    moving = np.flatnonzero(segments.state > IMMOBILE)
-    seen = _seen(segments, moving)
-    states = shared.states[shared.states["motion"] != STATES[IMMOBILE]]
-    rests = len(shared.states) - len(states)
-    mixture: _Mixture = states.attrs["mixture"]
-    share = shared.responsibility[moving, rests:]
-    value = np.einsum("nk,nkd->nd", share, _expected(seen, mixture)[0])
-    log_d, alpha = segments.log_diffusivity.copy(), segments.alpha.copy()
-    log_d[moving], alpha[moving] = value[:, 0], value[:, 1].clip(0, 2)
-    return segments._replace(log_diffusivity=log_d, alpha=alpha)
+
+def _shared_noise(stretches: Stretches, motion: Array, exposure: float) -> float:
+    """Find the localization error with which a mixture of two states explains segments best."""
+    # Evenly over all lengths: only short ones may be slow enough to show it.
+    rows = np.argsort(-stretches.n_points, kind="stable")
+    guess = _guessed_noise(stretches.some(rows[:_LONGEST]), exposure)
+    rows = rows[np.linspace(0, rows.size - 1, min(_JUDGES, rows.size)).round().astype(np.int64)]
+    some, kinds = stretches.some(rows), motion[rows]
+    criteria = np.array(
+        [
+            _best(of_positions(some, kinds, guess * factor, exposure, _COARSE), [2]).criterion
+            for factor in _NOISES
+        ]
+    )
+    at = int(criteria[1:-1].argmin()) + 1
+    before, here, after = criteria[at - 1 : at + 2]
+    bend = before - 2 * here + after
+    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
+    step = math.log(_NOISES[1] / _NOISES[0])
+    return float(guess * _NOISES[at] * math.exp(step * np.clip(shift, -1, 1)))
+
+
+def _guessed_noise(stretches: Stretches, exposure: float) -> float:
+    """Find the error that makes the sum of the highest likelihoods of single segments highest."""
+
+    def cost(log_noise: float) -> float:
+        return -float(np.nansum(profile(stretches, math.exp(log_noise), exposure)[:, 3]))
+
+    steps = [
+        np.diff(stretches.position[start:stop], axis=0)
+        for start, stop in zip(stretches.starts, stretches.stops, strict=True)
+    ]
+    largest = math.log(math.sqrt(float(np.square(np.concatenate(steps)).mean())))
+    bounds = (largest + math.log(1e-3), largest)
+    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    return math.exp(found.x)
 
 
 def _interval(spread: Array) -> Array:
@@ -165,67 +230,64 @@ def _interval(spread: Array) -> Array:
     return interval
 
 
-def _seen(segments: Segments, moving: Ints) -> _Seen:
-    """Take out of the network's answers what it expected anyway."""
-    value = np.stack((segments.log_diffusivity, segments.alpha), 1)[moving]
-    scale = np.stack((segments.log_diffusivity_scale, segments.alpha_scale), 1)[moving]
-    variance = 2 * np.square(scale)  # of a Laplacian
-    # Of alpha alone: what is expected of D depends on the track.
-    expected = np.array([0.0, _PRIOR_MEAN])
-    gain = np.maximum(1 / variance - np.array([0.0, 1.0]) / _PRIOR_VARIANCE, 0.05 / variance)
-    pull = np.array([0.0, 1.0]) * np.minimum(1 / _PRIOR_VARIANCE, 0.95 / variance)
-    return _Seen(
-        (value / variance - pull * expected) / gain,
-        1 / gain,
-        segments.p_state[moving],
-    )
+def _best(evidence: Evidence, numbers: Iterable[int]) -> _Fit:
+    """Fit mixtures of so many states, with and without particles at rest where both may be."""
+    ruled_out = np.isneginf(evidence.moving)
+    undecided = np.isfinite(evidence.still).all() and not ruled_out.any()
+    rests = (False, True) if undecided else (bool(ruled_out.any()),)
+    fits = [_fit(evidence, k, rest) for k, rest in product(numbers, rests)]
+    return min(fits, key=lambda fit: fit.criterion)
 
 
-def _fit(seen: _Seen, n_states: int) -> tuple[_Mixture, Array, float]:
-    """Fit so many states; return them, the responsibilities, and the information criterion."""
-    n = len(seen.value)
-    order = np.argsort(seen.value[:, 0])
-    parts = np.array_split(order, n_states)
-    everywhere = seen.motion.mean(0)
+def _fit(evidence: Evidence, n_states: int, rests: bool) -> _Fit:
+    moving = np.flatnonzero(np.isfinite(evidence.moving))
+    n = len(evidence.value)
+    parts = np.array_split(moving[np.argsort(evidence.value[moving, 0])], n_states)
+    everywhere = evidence.motion[moving].mean(0)
     mixture = _Mixture(
+        0.1 if rests else 0.0,
         np.full(n_states, 1 / n_states),
-        np.array([np.median(seen.value[part], axis=0) for part in parts]),
-        np.array([np.diag(seen.value[part].var(0) + _LEAST_VARIANCE) for part in parts]),
+        np.array([np.median(evidence.value[part], axis=0) for part in parts]),
+        np.array([np.diag(evidence.value[part].var(0) + _LEAST_VARIANCE) for part in parts]),
         np.tile(everywhere, (n_states, 1)),
     )
     before = -np.inf
     for _ in range(_ROUNDS):
-        log_likelihood, share = _responsibilities(seen, mixture)
+        log_likelihood, share = _responsibilities(evidence, mixture)
         if log_likelihood - before < _CONVERGED * n:
             break
         before = log_likelihood
-        mixture = _maximised(seen, mixture, share)
-    n_parameters = n_states * (2 + 3 + len(STATES) - 2) + n_states - 1
-    return mixture, share, n_parameters * np.log(n) - 2 * log_likelihood
+        mixture = _maximised(evidence, mixture, share)
+    n_parameters = n_states * (2 + 3 + len(STATES) - 2) + n_states - 1 + rests
+    return _Fit(mixture, share, n_parameters * np.log(n) - 2 * log_likelihood)
 
 
-def _responsibilities(seen: _Seen, mixture: _Mixture) -> tuple[float, Array]:
-    inverse, determinant = _inverted(seen, mixture)
-    offset = seen.value[:, None] - mixture.mean
+def _responsibilities(evidence: Evidence, mixture: _Mixture) -> tuple[float, Array]:
+    inverse, determinant = _inverted(evidence, mixture)
+    offset = evidence.value[:, None] - mixture.mean
     distance = np.einsum("nkd,nkde,nke->nk", offset, inverse, offset)
     log_p = -0.5 * (distance + np.log(determinant)) - np.log(2 * np.pi)
-    log_p += np.log(mixture.weight) + np.log(seen.motion @ mixture.motion.T + 1e-12)
+    log_p += np.log(mixture.weight * (1 - mixture.rest))
+    log_p += np.log(evidence.motion @ mixture.motion.T + 1e-12) + evidence.moving[:, None]
+    with np.errstate(divide="ignore"):
+        at_rest = np.log(mixture.rest) + evidence.still
+    log_p = np.column_stack((at_rest, log_p))
     peak = log_p.max(1, keepdims=True)
     summed = peak + np.log(np.exp(log_p - peak).sum(1, keepdims=True))
     return float(summed.sum()), np.exp(log_p - summed)
 
 
-def _expected(seen: _Seen, mixture: _Mixture) -> tuple[Array, Array]:
+def _expected(evidence: Evidence, mixture: _Mixture) -> tuple[Array, Array]:
     """Mean and covariance of the true values of each segment if it is in each state."""
-    gain = mixture.covariance @ _inverted(seen, mixture)[0]
-    offset = seen.value[:, None] - mixture.mean
+    gain = mixture.covariance @ _inverted(evidence, mixture)[0]
+    offset = evidence.value[:, None] - mixture.mean
     mean = mixture.mean + np.einsum("nkde,nke->nkd", gain, offset)
     return mean, mixture.covariance - gain @ mixture.covariance
 
 
-def _inverted(seen: _Seen, mixture: _Mixture) -> tuple[Array, Array]:
+def _inverted(evidence: Evidence, mixture: _Mixture) -> tuple[Array, Array]:
     """Inverse and determinant of what each segment's values would scatter by in each state."""
-    total = mixture.covariance + seen.variance[:, None, :, None] * np.eye(2)
+    total = mixture.covariance + evidence.covariance[:, None]
     # By hand: for many small matrices linear algebra packages take ten times as long.
     (a, b), (_, d) = np.moveaxis(total, (2, 3), (0, 1))
     determinant = a * d - b * b
@@ -233,8 +295,10 @@ def _inverted(seen: _Seen, mixture: _Mixture) -> tuple[Array, Array]:
     return np.moveaxis(adjugate / determinant, (0, 1), (2, 3)), determinant
 
 
-def _maximised(seen: _Seen, mixture: _Mixture, share: Array) -> _Mixture:
-    mean, covariance = _expected(seen, mixture)
+def _maximised(evidence: Evidence, mixture: _Mixture, share: Array) -> _Mixture:
+    rest = float(share[:, 0].mean())
+    share = share[:, 1:]
+    mean, covariance = _expected(evidence, mixture)
     count = share.sum(0) + 1e-9
     centre = np.einsum("nk,nkd->kd", share, mean) / count[:, None]
     offset = mean - centre
@@ -242,33 +306,79 @@ def _maximised(seen: _Seen, mixture: _Mixture, share: Array) -> _Mixture:
     widths = np.einsum("nk,nkde->kde", share, spread) / count[:, None, None]
     widths += np.diag(_LEAST_VARIANCE)
     # Which motion a segment shows is itself uncertain.
-    joint = seen.motion[:, None] * mixture.motion
+    joint = evidence.motion[:, None] * mixture.motion
     joint /= joint.sum(2, keepdims=True) + 1e-12
     motion = np.einsum("nk,nkm->km", share, joint) / count[:, None] + _LOWEST_SHARE
-    return _Mixture(count / count.sum(), centre, widths, motion / motion.sum(1, keepdims=True))
+    motion /= motion.sum(1, keepdims=True)
+    return _Mixture(rest, count / count.sum(), centre, widths, motion)
 
 
-def _table(mixture: _Mixture, share: Array, seen: _Seen, rests: bool) -> pd.DataFrame:
+def _ordered(fit: _Fit, noise: float | None) -> tuple[_Mixture, Array]:
+    """Sort states, slowest first; one that moves less than the noise shows is at rest."""
+    mixture, share, _ = fit
+    order = np.argsort(mixture.mean[:, 0])
+    if noise is not None:
+        hidden = np.exp(mixture.mean[order, 0]) < _HIDDEN * noise**2
+        # A population of which nothing moves is a slow one.
+        order = order[~hidden] if not hidden.all() else order
+    kept = share[:, 1:][:, order]
+    at_rest = (1 - kept.sum(1)).clip(0)
+    at_rest[at_rest < 1e-12] = 0
+    states = _Mixture(mixture.rest, *(each[order] for each in mixture[1:]))
+    return states, np.column_stack((at_rest, kept))
+
+
+def _gained(
+    segments: Segments,
+    known: Ints,
+    evidence: Evidence,
+    mixture: _Mixture,
+    share: Array,
+    *,
+    anew: bool,
+) -> Segments:
+    """Give each segment what is likely for it in its states; its motion too, if judged anew."""
+    moving = share[:, 1:] / share[:, 1:].sum(1, keepdims=True).clip(1e-300)
+    mean, covariance = _expected(evidence, mixture)
+    value = np.einsum("nk,nkd->nd", moving, mean)
+    offset = mean - value[:, None]
+    within = np.einsum("nkdd->nkd", covariance) + np.square(offset)
+    variance = np.einsum("nk,nkd->nd", moving, within)
+    state = segments.state.copy()
+    if anew:
+        kind = FREE + np.zeros(known.size, np.int64)
+        kind[value[:, 1] >= DIRECTED_FROM] = DIRECTED
+        kind[evidence.motion[:, IMMOBILE + 1 :].argmax(1) == CONFINED - 1] = CONFINED
+        state[known] = np.where(share[:, 0] > 0.5, IMMOBILE, kind)
+    rows = known[state[known] > IMMOBILE]
+    of = np.flatnonzero(state[known] > IMMOBILE)
+    log_d, alpha = segments.log_diffusivity.copy(), segments.alpha.copy()
+    spread = 2 * np.square(np.stack((segments.log_diffusivity_scale, segments.alpha_scale), 1))
+    log_d[rows], alpha[rows], spread[rows] = value[of, 0], value[of, 1].clip(0, 2), variance[of]
+    return segments.moved(log_d, alpha, spread, state)
+
+
+def _table(mixture: _Mixture, share: Array, evidence: Evidence, rests: bool) -> pd.DataFrame:
     log_d, alpha = mixture.mean.T
-    variance = np.einsum("kdd->kd", mixture.covariance)
+    spread = np.einsum("kdd->kd", mixture.covariance)
+    seen = np.einsum("ndd->nd", evidence.covariance)
     # Information that all segments together hold about the means.
-    information = np.einsum("nk,nkd->kd", share, 1 / (variance + seen.variance[:, None]))
+    information = np.einsum("nk,nkd->kd", share, 1 / (spread + seen[:, None]))
     log_se, alpha_se = (1 / np.sqrt(information)).T
     table = pd.DataFrame(
         {
             "motion": [STATES[1 + code] for code in mixture.motion[:, 1:].argmax(1)],
             "diffusivity": np.exp(log_d),
             "diffusivity_se": np.exp(log_d) * log_se,
-            "log_diffusivity_sd": np.sqrt(variance[:, 0]),
+            "log_diffusivity_sd": np.sqrt(spread[:, 0]),
             "alpha": alpha,
             "alpha_se": alpha_se,
-            "alpha_sd": np.sqrt(variance[:, 1]),
+            "alpha_sd": np.sqrt(spread[:, 1]),
         }
     )
     if rests:
         still = pd.DataFrame([{"motion": STATES[IMMOBILE], "diffusivity": 0.0}])
         table = pd.concat([still, table], ignore_index=True)
-    table.attrs["mixture"] = mixture
     return table
 
 

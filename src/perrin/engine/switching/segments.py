@@ -65,6 +65,19 @@ class Segments(NamedTuple):
     state: Ints
     level: Ints
 
+    def moved(self, log_diffusivity: Array, alpha: Array, variance: Array, state: Ints) -> Segments:
+        """Return the segments with other values; ``variance`` is ``(n_segments, 2)``."""
+        scale = np.sqrt(variance / 2)  # of Laplacians
+        of_level = np.where(state == IMMOBILE, -np.inf, log_diffusivity)
+        return self._replace(
+            log_diffusivity=log_diffusivity,
+            log_diffusivity_scale=scale[:, 0],
+            alpha=alpha,
+            alpha_scale=scale[:, 1],
+            state=state,
+            level=_levels(self.track, of_level, scale[:, 0]),
+        )
+
     @property
     def diffusivity(self) -> Array:
         """Generalised diffusivity, px²/frame^alpha; 0 where immobile."""

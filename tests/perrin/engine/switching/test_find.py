@@ -12,12 +12,13 @@ import torch
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls, find_switches
 from perrin.engine.switching.network import SwitchNetwork
-from perrin.engine.switching.population import pool_segments, shared_states
+from perrin.engine.switching.population import shared_states
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import save_network
 from perrin.errors import Cancelled, InputError
 from perrin.models import STATES
+from perrin.simulate.phenomenological import BENCHMARK, simulate_experiment
 from perrin.simulate.switching import simulate_switching
 from perrin.statistics import SWITCH_METHOD
 
@@ -190,7 +191,7 @@ def test_states_of_a_population_are_recovered() -> None:
 def test_segments_gain_from_those_that_share_their_state() -> None:
     segments, of_segment = population(150, 2)
     true_d, true_alpha = np.log([0.05, 1.0])[of_segment], np.array([0.7, 1.1])[of_segment]
-    pooled = pool_segments(segments, shared_states(segments, n_resamples=0))
+    pooled = shared_states(segments, n_resamples=0).segments
     for name, truth in (("log_diffusivity", true_d), ("alpha", true_alpha)):
         alone = np.abs(getattr(segments, name) - truth).mean()
         together = np.abs(getattr(pooled, name) - truth).mean()
@@ -211,3 +212,47 @@ def test_immobile_segments_are_a_state_of_their_own() -> None:
     shared = shared_states(segments._replace(state=state), n_resamples=10)
     assert shared.states["motion"].tolist() == ["immobile", "free"]
     assert (shared.of_segment == of_segment).all()
+
+
+@pytest.fixture(scope="module")
+def trapped() -> pd.DataFrame:
+    """Particles that rest in traps for a few frames, and almost fly in between."""
+    return simulate_experiment(BENCHMARK[8], seed=21)
+
+
+def test_what_tracks_share_makes_each_more_certain(trapped: pd.DataFrame) -> None:
+    """Short rests are told from slow motion by the localization error that all share."""
+    tracks = trapped[["particle", "frame", "y", "x"]]
+    segments = segments_of(ask_frames(tracks, exposure=0.0), 0.5, 3)
+    shared = shared_states(segments, tracks=tracks, exposure=0.0, n_resamples=0)
+    assert shared.noise == pytest.approx(BENCHMARK[8].noise, rel=0.2)
+    assert shared.states["motion"].iloc[0] == "immobile"
+    middle = segments.starts + segments.n_frames // 2
+    truth = trapped["state"].to_numpy()[middle]
+    alone, together = (
+        ((each.state == IMMOBILE) == (truth == IMMOBILE)).mean()
+        for each in (segments, shared.segments)
+    )
+    assert together > 0.9
+    assert together > alone + 0.1
+    still = shared.segments.state == IMMOBILE
+    assert (shared.segments.diffusivity[still] == 0).all()
+    assert (shared.segments.level[still] == 0).all()
+
+
+def test_sharing_can_be_asked_for(trapped: pd.DataFrame) -> None:
+    tracks = trapped[["particle", "frame", "y", "x"]]
+    alone = find_switches(tracks, exposure=0.0)
+    together = find_switches(tracks, SwitchCalls(shared_states=True), exposure=0.0)
+    pd.testing.assert_frame_equal(
+        alone.switches[["particle", "frame"]], together.switches[["particle", "frame"]]
+    )
+    rests = [(each.per_frame["motion"] == "immobile").mean() for each in (alone, together)]
+    assert rests[1] > 2 * rests[0]
+    moving = together.per_frame.dropna(subset="alpha")
+    assert (moving["alpha_lo"] <= moving["alpha"]).all()
+    few = tracks[tracks["particle"] < 1]
+    pd.testing.assert_frame_equal(
+        find_switches(few, SwitchCalls(shared_states=True), exposure=0.0).per_frame,
+        find_switches(few, exposure=0.0).per_frame,
+    )
