@@ -34,7 +34,7 @@ PUBLISHED = {"accuracy": 0.95, "collagen": 0.98, "plastic": 0.94, "fibronectin":
 
 _THEIRS = EnvironmentTraining(
     inputs="velocities", pooling="last", layers=2, units=10, shortest=30, longest=30,
-    learning_rate=1e-2, epochs=60, patience=15,
+    learning_rate=1e-2, epochs=40, patience=10,
 )  # fmt: skip
 _NETWORKS = {
     "A: 1 layer of 10": _THEIRS.model_copy(update={"layers": 1, "balanced": False}),
@@ -54,7 +54,7 @@ _GENERATORS = {
     "as published": GeneratorTraining(
         frame="image", tails="normal", latent=0, still_axes=True, epochs=50
     ),
-    "Perrin": GeneratorTraining(epochs=70),
+    "Perrin": GeneratorTraining(epochs=60),
 }
 _GENERATED = ("plastic", "collagen")
 _JUDGE = EnvironmentTraining(folds=2, epochs=10)
