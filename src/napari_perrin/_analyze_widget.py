@@ -6,20 +6,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari.layers import Tracks
-from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_perrin._calibration import CalibrationForm, find_calibration
+from napari_perrin._close_guard import CloseGuard, ask_folder
 from napari_perrin._features import add_features, analysis_features
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import table_of_layer
 from napari_perrin._results_view import ResultsView
+from napari_perrin._saving import open_analysis, save_analysis
 from napari_perrin._step_widget import StepWidget
 from napari_perrin._switch_layer import show_switches
+from napari_perrin.curate._curator import Curator
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
-from perrin.pipeline import FINDING_STEPS, Recipe
+from perrin.pipeline import Recipe
 from perrin.quantities import MODEL
-from perrin.results import save_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +68,11 @@ class AnalyzeWidget(StepWidget):
         self.device_choice.addItems(list(_DEVICES))
         self.device_choice.setToolTip("Where the networks run.")
         self.results = ResultsView()
+        self.open_button = QPushButton("Open analysis …")
+        self.open_button.setToolTip(
+            "Open a folder of results, of the window or the command line: movie, tracks, analysis, "
+            "filters, and what was done by hand."
+        )
 
         rows = form_layout()
         rows.addRow(RowLabel("Tracks"), self.layer_choice)
@@ -82,13 +91,23 @@ class AnalyzeWidget(StepWidget):
         outputs = QVBoxLayout(self.outputs)
         outputs.setContentsMargins(0, 0, 0, 0)
         outputs.addWidget(self.results)
+        outputs.addWidget(self.open_button)
 
         self.results.save_requested.connect(self.ask_and_save)
+        self.open_button.clicked.connect(self.ask_and_open)
+        self.session.analyzed.connect(self._on_results)
+        self.session.curated.connect(self._on_results)
         self.session.current_changed.connect(self._on_current)
         if self.session.current is not None:
             self.layer_choice.layer = self.session.current
         self.layer_changed(self.layer_choice.layer)
         self.refresh()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Guard what is found from here on when the window is closed."""
+        super().showEvent(event)
+        # It has its place in the window only after this.
+        QTimer.singleShot(0, self._guard)
 
     def missing(self) -> str:
         """Say what is missing before tracks can be analysed."""
@@ -143,7 +162,8 @@ class AnalyzeWidget(StepWidget):
                 f"The layer '{layer.name}' was edited while it was analysed. Analyze it again."
             )
         add_features(layer, result.features, result.analysis.calibration)
-        self.session.add_analysis(layer, result.analysis, result.recipe)
+        analysis = Curator.of(self.viewer).noted(layer, result.analysis)
+        self.session.add_analysis(layer, analysis, result.recipe)
         show_switches(self.viewer, layer, table_of_layer(layer), result.analysis)
         self.session.current = layer
         self._show_results(layer)
@@ -151,33 +171,37 @@ class AnalyzeWidget(StepWidget):
         return ""
 
     def ask_and_save(self) -> None:
-        """Ask for a folder and save the results there."""
-        folder = QFileDialog.getExistingDirectory(self, "Save results into a folder")
-        if folder:
-            self.save(folder)
+        """Ask for a folder and save the analysis there."""
+        if (chosen := ask_folder(self)) is not None:
+            self.save(chosen[0], overwrite=chosen[1])
 
-    def save(self, folder: str) -> None:
-        """Write tracks, analysis and recipe into a folder; never over earlier results."""
+    def save(self, folder: str, *, overwrite: bool = False) -> None:
+        """Save the analysis into a folder; over earlier results only where that was agreed to."""
         layer = self.layer_choice.layer
-        record = self.session.record(layer) if layer is not None else None
-        if record is None or record.analysis is None or record.recipe is None:
-            self.show_failure(InputError("There is no analysis to save yet: analyze tracks first."))
-            return
         try:
-            paths = save_results(
-                folder,
-                # What was not done here is left out of the recipe.
-                recipe=record.recipe.to_yaml(
-                    comment=f"made in napari from {layer.name}",
-                    leave_out=FINDING_STEPS if record.movie is None else (),
-                ),
-                tracks=table_of_layer(layer),
-                analysis=record.analysis,
-            )
+            if layer is None:
+                raise InputError(self.missing())
+            paths = save_analysis(self.session, layer, folder, overwrite=overwrite)
         except PerrinError as error:
             self.show_failure(error)
         else:
             self.say(f"Saved {', '.join(path.name for path in paths)} in {folder}.")
+
+    def ask_and_open(self) -> None:
+        """Ask for a folder of results and open it."""
+        if folder := QFileDialog.getExistingDirectory(self, "Open a folder of results"):
+            self.open(folder)
+
+    def open(self, folder: str) -> None:
+        """Show what a folder of results holds, and say what it does not hold."""
+        try:
+            layer, saved = open_analysis(self.viewer, folder)
+        except PerrinError as error:
+            self.show_failure(error)
+            return
+        self.layer_choice.layer = layer
+        self.parameter_form.set_parameters(saved.recipe.analysis)
+        self.say(" ".join((f"Opened {folder}.", *saved.missing)))
 
     def _show_results(self, layer: Tracks) -> None:
         analysis = self.session.record(layer).analysis
@@ -185,6 +209,13 @@ class AnalyzeWidget(StepWidget):
             find_calibration(layer).calibration if analysis is None else analysis.calibration
         )
         self.results.show_layer(layer, analysis, calibration)
+
+    def _guard(self) -> None:
+        CloseGuard.install_around(self, self.session)
+
+    def _on_results(self, layer: Tracks) -> None:
+        if layer is self.layer_choice.layer and not self.is_running:
+            self._show_results(layer)
 
     def _on_current(self, layer: Tracks | None) -> None:
         if layer is not None and not self.is_running:

@@ -45,7 +45,7 @@ def summary_of(analysis: Analysis) -> dict[str, str]:
 
 
 class ResultsView(QWidget):
-    """Colours, legend, summary and *Save results* of one Tracks layer."""
+    """Colours, legend, summary and *Save analysis* of one Tracks layer."""
 
     save_requested = Signal()
 
@@ -62,9 +62,10 @@ class ResultsView(QWidget):
         self.summary: dict[str, QLabel] = {}
         self._summary_box = QWidget()
         self._summary_layout = form_layout(self._summary_box)
-        self.save_button = QPushButton("Save results …")
+        self.save_button = QPushButton("Save analysis …")
         self.save_button.setToolTip(
-            "Write the tracks, the tables of the analysis and the recipe into a folder."
+            "Write the tracks, the tables of the analysis, an overview, the recipe, and what was "
+            "done by hand into a folder."
         )
         row = form_layout()
         row.addRow(RowLabel("Colour by"), self.color_choice)

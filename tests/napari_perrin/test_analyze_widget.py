@@ -125,7 +125,7 @@ def test_saved_tables_are_the_ones_computed(
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "tracks.csv", "per_track.csv", "per_frame.csv", "switches.csv", "overview.png",
-        "recipe.yaml",
+        "recipe.yaml", "source.yaml",
     }  # fmt: skip
     analysis = Session.of(analyzed.viewer).record(layer).analysis
     saved = read_table(folder / "per_track.csv")

@@ -10,6 +10,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_perrin._calibration import find_calibration
+from napari_perrin._close_guard import CloseGuard
 from napari_perrin._layer_choice import LayerChoice
 from napari_perrin._session import Session
 from napari_perrin._step_widget import StepWidget
@@ -120,6 +121,7 @@ class TracksView(QWidget):
         dock = self.parent()
         window = dock.parent() if isinstance(dock, QDockWidget) else None
         if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+            CloseGuard.install_around(self, self.session)
             self.settle(window, dock)
 
     def _on_chosen(self, layer: Tracks | None) -> None:

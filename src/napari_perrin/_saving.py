@@ -1,0 +1,159 @@
+"""Analyses of the window as folders of results, saved and opened again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image, Layer, Tracks
+
+from napari_perrin._calibration import METADATA_KEY, layer_geometry
+from napari_perrin._layers import table_of_layer, tracks_layer_data
+from napari_perrin._movie_layer import geometry_of
+from napari_perrin._samples import open_sample
+from napari_perrin._session import Session
+from napari_perrin._switch_layer import show_switches
+from napari_perrin.curate._curator import Curator
+from napari_perrin.curate._edited import mark_edited, show_analysis
+from perrin.errors import InputError
+from perrin.filters import NO_FILTERS
+from perrin.pipeline import FINDING_STEPS, Recipe
+from perrin.quantities import MODEL
+from perrin.results import Source, save_results
+from perrin.saved import Saved, open_saved
+
+__all__ = ["open_analysis", "save_analysis"]
+
+
+def save_analysis(
+    session: Session, layer: Tracks, folder: str, *, overwrite: bool = False
+) -> list[Path]:
+    """Write tracks, tables, recipe, and what was done by hand into a folder, or nothing.
+
+    Parameters
+    ----------
+    session
+        What is known of the layer.
+    layer
+        The Tracks layer.
+    folder
+        Made if it does not exist.
+    overwrite
+        Whether earlier results may be replaced.
+
+    Raises
+    ------
+    InputError
+        If nothing was done yet that could be saved.
+    OutputError
+        If the folder holds earlier results, or cannot be written to.
+    """
+    record, curator = session.record(layer), Curator.of(session.viewer)
+    if record.analysis is None and record.history is None:
+        raise InputError("There is no analysis to save yet: analyze tracks first.")
+    if curator.is_busy:
+        raise InputError("Tracks that were edited are being analysed anew; save once that is done.")
+    recipe = (record.recipe or Recipe()).model_copy(update={"filters": curator.filters(layer)})
+    curation = None if record.history is None else curator.history(layer).curation
+    curated = curation is not None and bool(curation.operations)
+    paths = save_results(
+        folder,
+        # What was not done here is left out of the recipe.
+        recipe=recipe.to_yaml(
+            comment=f"made in napari from {layer.name}",
+            leave_out=FINDING_STEPS if record.movie is None else (),
+        ),
+        tracks=table_of_layer(layer),
+        analysis=None if record.analysis is None else curator.noted(layer, record.analysis),
+        curation=curation if curated else None,
+        uncurated=curator.history(layer).now.original if curated else None,
+        source=_source(session, layer),
+        overwrite=overwrite,
+    )
+    record.unsaved = False
+    return paths
+
+
+def open_analysis(viewer: Any, folder: str) -> tuple[Tracks, Saved]:
+    """Show what a folder of results holds: the movie, the tracks, and all that was found and done.
+
+    Returns
+    -------
+    layer : Tracks
+    saved : Saved
+        Its ``missing`` says what the folder does not hold, or what could not be opened.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no tracks, or tables that cannot be used; nothing is opened then.
+    """
+    saved = open_saved(folder)
+    session = Session.of(viewer)
+    viewer = session.viewer
+    image = _image(viewer, saved)
+    table, calibration = saved.history.now.table(), saved.recipe.calibration
+    on_image = image is not None and image.ndim in (3, 4)
+    data = tracks_layer_data(
+        table,
+        name=saved.source.layer or f"{Path(folder).name} tracks",
+        calibration=calibration,
+        geometry=geometry_of(image) if on_image and image is not None else None,
+        ndim=image.ndim if on_image and image is not None else None,
+    )
+    layer: Tracks = viewer.add_layer(Layer.create(*data))
+    record = session.record(layer)
+    record.source, record.recipe = saved.source, saved.recipe
+    Curator.of(viewer).open(layer, saved.history)
+    if saved.analysis is not None:
+        show_analysis(layer, table, saved.analysis)
+        session.add_analysis(layer, saved.analysis, saved.recipe)
+        show_switches(viewer, layer, table, saved.analysis)
+        wanted = saved.source.color_by or MODEL
+        layer.color_by = wanted if wanted in layer.features else MODEL
+    if saved.history.now.filters != NO_FILTERS and saved.analysis is not None:
+        per_track = saved.analysis.per_track
+        if "kept" in per_track:
+            kept = per_track["particle"][per_track["kept"].astype(bool)]
+            session.show_tracks(layer, kept.to_numpy())
+    mark_edited(layer, bool(saved.history.curation.operations))
+    record.unsaved = False
+    session.current = layer
+    return layer, saved
+
+
+def _source(session: Session, layer: Tracks) -> Source:
+    record = session.record(layer)
+    known = record.source or Source()
+    images = [x for x in session.viewer.layers if isinstance(x, Image)]
+    movie = next((x for x in images if record.movie and x.name == record.movie.name), None)
+    seen: dict[str, str | None] = {"layer": layer.name, "color_by": str(layer.color_by)}
+    if movie is not None:
+        seen["movie"] = movie.source.path
+        seen["sample"] = movie.metadata.get(METADATA_KEY, {}).get("sample")
+    if layer.source.path is not None:
+        seen["tracks"] = layer.source.path
+    return known.model_copy(update=seen)
+
+
+def _image(viewer: Any, saved: Saved) -> Image | None:
+    """Return the movie as it is in the window, or open it; ``None`` if it is not there."""
+    sample = saved.source.sample
+    path = None if saved.movie is None else str(saved.movie)
+    for layer in viewer.layers:
+        noted = layer.metadata.get(METADATA_KEY, {})
+        same = path is not None and layer.source.path == path
+        if isinstance(layer, Image) and (same or (sample and noted.get("sample") == sample)):
+            return layer
+    if sample is not None:
+        (data,) = open_sample(sample)
+        image: Image = viewer.add_layer(Layer.create(*data))
+        return image
+    if path is None:
+        return None
+    images = [x for x in viewer.open(path) if isinstance(x, Image)]
+    for image in images:
+        if image.ndim in (3, 4) and not image.rgb:
+            for name, value in layer_geometry(saved.recipe.calibration, image.ndim).items():
+                setattr(image, name, value)
+    return images[0] if images else None
