@@ -34,8 +34,7 @@ from perrin.statistics.words import (
 
 __all__ = ["StatisticsPages"]
 
-_HEIGHT = 320
-_SECOND_HEIGHT = 170
+_HEIGHTS = (320, 210)
 
 _TOPICS: tuple[tuple[str, str, tuple[type[SurveyPanel], ...], Callable[[Survey], list[str]]], ...]
 _TOPICS = (
@@ -97,8 +96,9 @@ class StatisticsPages(QTabWidget):
             self.panels[title] = tuple(kind(colors) for kind in kinds)
             for row, panel in enumerate(self.panels[title]):
                 area.addItem(panel, row, 0)
-                area.ci.layout.setRowStretchFactor(row, 1 if row else 2)
-            area.setFixedHeight(_HEIGHT + _SECOND_HEIGHT * (len(kinds) - 1))
+                area.ci.layout.setRowPreferredHeight(row, _HEIGHTS[row])
+                area.ci.layout.setRowStretchFactor(row, _HEIGHTS[row])
+            area.setFixedHeight(sum(_HEIGHTS[: len(kinds)]))
             self._add(title, explanation, area)
         self.comparison = ComparisonPlots(colors)
         self._add("Compare", "The two conditions, movie by movie", self.comparison)

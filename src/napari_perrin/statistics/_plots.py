@@ -38,7 +38,7 @@ CONDITION_COLORS = STATE_COLORS[:2]
 """Colour of the first condition and of the second; seen on black and on white."""
 
 _BAND_OPACITY = 70
-_TRACK_OPACITY = 45
+_TRACK_OPACITY = 18
 _AVERAGE = "time-ensemble"
 
 
@@ -119,11 +119,11 @@ class MsdPanel(SurveyPanel):
             self.addItem(pg.PlotCurveItem(x, y, pen=pg.mkPen(single), connect="finite"))
         if alone:
             self._average(survey, "ensemble", CONDITION_COLORS[1], dashed=True)
-        self._average(survey, _AVERAGE, shown.color, dashed=False)
+        self._average(survey, _AVERAGE, shown.color, dashed=False, width=1.5 if alone else 3)
         fitted = survey.fitted_msd(_AVERAGE)
         if len(fitted):
-            color = self.colors.fit if alone else shown.color
-            self.line(np.log10(fitted["lag"]), np.log10(fitted["msd"]), color, 2.5)
+            color = self.colors.fit if alone else self.colors.text
+            self.line(np.log10(fitted["lag"]), np.log10(fitted["msd"]), color, 2.5 if alone else 1)
         floor = survey.noise_floor(_AVERAGE)
         if floor > 0:
             pen = pg.mkPen(self.colors.text if alone else shown.color, style=Qt.PenStyle.DashLine)
@@ -142,7 +142,9 @@ class MsdPanel(SurveyPanel):
                 f"<span style='color:{self.colors.fit}'>■ fit</span>"
             )
 
-    def _average(self, survey: Survey, name: str, color: str, *, dashed: bool) -> None:
+    def _average(
+        self, survey: Survey, name: str, color: str, *, dashed: bool, width: float = 1.5
+    ) -> None:
         table = survey.tables["mean_msd"]
         table = table[(table["average"] == name) & (table["n_tracks"] > 1) & (table["msd"] > 0)]
         msd, error = table["msd"].to_numpy(), table["msd_se"].fillna(0).to_numpy()
@@ -150,7 +152,7 @@ class MsdPanel(SurveyPanel):
         # On a logarithmic axis a band that reaches zero would have no end.
         low = np.maximum(msd - error, 0.05 * msd)
         self.area(x, np.log10(low), np.log10(msd + error), color)
-        self.line(x, np.log10(msd), color, dashed=dashed)
+        self.line(x, np.log10(msd), color, width, dashed=dashed)
 
 
 class ErgodicityPanel(SurveyPanel):
