@@ -61,6 +61,7 @@ _IMAGES = "what they saw"
 _PHYSICS = "what they saw, the shape of the walls, that it starts from rest"
 _TAUGHT, _TUNED, _TESTED = 8_000, 1_000, 2_000
 _ENDS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)
+_FITTED, _LENGTHS, _N_SEEDS = 200, (40, 150), 8
 _BOOTSTRAPS = 500
 
 
@@ -148,21 +149,19 @@ def collapses(
     taught: Seen,
     held_out: Seen,
     *,
-    n_seeds: int = 8,
-    n_taught: int = 4_000,
     epochs: int = 2,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Train the convolutional network from many first weights.
+    """Train the convolutional network from many first weights, briefly and on half the particles.
 
     Returns
     -------
     pandas.DataFrame
         ``seed``, ``r2`` and whether it ``collapsed``.
     """
-    few = taught.part(slice(n_taught))
+    few = taught.part(slice(len(taught.mass) // 2))
     rows = []
-    for seed in range(n_seeds):
+    for seed in range(_N_SEEDS):
         how = _as_published(epochs, seed)
         fitted = train_images("convolutional", few, held_out, how, progress=progress)
         r2 = float(fitted.curve["r2"].max())
@@ -170,7 +169,7 @@ def collapses(
     return pd.DataFrame(rows)
 
 
-def fits(n_tracks: int = 200, *, seed: int = 0, progress: Progress | None = None) -> pd.DataFrame:
+def fits(*, seed: int = 0, progress: Progress | None = None) -> pd.DataFrame:
     """Measure :func:`~perrin.learn.property.fit.fit_in_potential` on simulated tracks.
 
     Tracks of 40 and 150 frames in Perlin noise of 256 x 256 pixels, a field for every ten tracks,
@@ -191,13 +190,13 @@ def fits(n_tracks: int = 200, *, seed: int = 0, progress: Progress | None = None
         ("inertial", None, "inertial"),
     ]
     rows = []
-    for n_frames in (40, 150):
+    for n_frames in _LENGTHS:
         for motion, thermal_energy, name in cases:
             how = PotentialFit.checked(
                 motion=motion, thermal_energy=thermal_energy, energy_unit="kT"
             )
             rng = np.random.default_rng([seed, n_frames])
-            found = [_fitted(how, n_frames, 10, rng, progress) for _ in range(n_tracks // 10)]
+            found = [_fitted(how, n_frames, 10, rng, progress) for _ in range(_FITTED // 10)]
             rows.append({"motion": name, "n_frames": n_frames} | _judged(pd.concat(found)))
     return pd.DataFrame(rows)
 
