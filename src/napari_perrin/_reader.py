@@ -1,4 +1,4 @@
-"""Open track tables by drag and drop: CSV and Parquet in trackpy's columns, TrackMate XML."""
+"""Open tracks by drag and drop: CSV and Parquet in trackpy's columns, TrackMate XML, GEFF."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _PEEK_BYTES = 4096
 _NUMBERS = {"particle", "trajectory", "track_id", "track", "trackid", "particle_id"}
+# Where a folder says of itself that it is a GEFF, in version 2 and 3 of Zarr.
+_GEFF_FILES = (".zattrs", "zarr.json")
 _TRACKMATE = re.compile(rb"<(TrackMate|Tracks)\b")
 
 
@@ -39,6 +41,8 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 def looks_like_tracks(path: Path) -> bool:
     """Say whether a file is a track table, from its first bytes."""
     suffix = path.suffix.lower()
+    if suffix == ".geff":
+        return any((path / name).is_file() for name in _GEFF_FILES)
     try:
         with path.open("rb") as file:
             head = file.read(_PEEK_BYTES)

@@ -12,7 +12,10 @@ __all__ = ["write_tracks_layer"]
 
 
 def write_tracks_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write one Tracks layer as CSV or Parquet: positions in pixels, features as columns.
+    """Write one Tracks layer as CSV, Parquet, TrackMate XML or GEFF, by suffix.
+
+    Features become columns where the format has a place for them; see
+    :func:`perrin.write_tracks`.
 
     Napari has asked before whether a file of this name may be replaced.
 

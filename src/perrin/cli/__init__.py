@@ -29,15 +29,17 @@ Examples:
       analyse tracks that another program made
   perrin run other.tif --recipe results/recipe.yaml --out other
       do to another movie what was done to the first
+  perrin run recordings --recipe results/recipe.yaml --out all
+      do it to every movie in a folder, several at a time
 
 \b
 Results are tables, one row per track, per localization and per switch. Each
 folder of results holds recipe.yaml, every parameter that made them.
 
 \b
-Exit codes: 0 success; 1 an error, explained in a sentence; 2 a command that was
-not understood; 130 stopped with Ctrl-C. A folder of results is written whole or
-not at all.
+Exit codes: 0 success; 1 an error, explained in a sentence, or a movie of several
+that failed; 2 a command that was not understood; 130 stopped with Ctrl-C. A folder
+of results is written whole or not at all.
 """
 
 
@@ -49,6 +51,7 @@ _COMMANDS = {
     "analyze": ("_movies:analyze_command", "Analyse tracks: model, alpha, diffusivity, switches."),
     "stats": ("_stats:stats_command", "Measure tracks: MSD, ergodicity, states; two conditions."),
     "compare": ("_compare:compare_command", "Compare tracks and their analysis with the truth."),
+    "convert": ("_convert:convert_command", "Write tracks in another format."),
     "samples": ("_samples:samples_command", "List the sample movies, or copy one to a file."),
     "simulate": ("_simulate:simulate_command", "Make tracks of a diffusion model, and a movie."),
     "learn": ("_learn:learn_command", "Train networks on your own tracks, and use them."),

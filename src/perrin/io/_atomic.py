@@ -16,7 +16,7 @@ from pathlib import Path
 
 from perrin.errors import OutputError
 
-__all__ = ["atomic_files", "atomic_write"]
+__all__ = ["atomic_files", "atomic_folder", "atomic_write"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -115,14 +115,70 @@ def atomic_files(
         raise
 
 
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a folder that is one thing, such as a Zarr store, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The folder to make. The one it lies in must exist.
+    overwrite
+        Whether a folder of this name may be replaced.
+
+    Yields
+    ------
+    pathlib.Path
+        A temporary, empty folder beside it; as for :func:`atomic_write`.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists (and ``overwrite`` is false) or cannot be written.
+    """
+    target = Path(path)
+    if not overwrite and os.path.lexists(target):
+        raise OutputError(_exists(target))
+    mark = secrets.token_hex(6)
+    temporary = target.with_name(f".{target.stem[:80]}.{mark}.tmp{target.suffix}")
+    before = target.with_name(f".{target.stem[:80]}.{mark}.old")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        if target.exists():
+            target.replace(before)
+        try:
+            temporary.replace(target)
+        except BaseException:
+            if before.exists():
+                before.replace(target)
+            raise
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, OutputError):
+            raise OutputError(_sentence(target, [target], error)) from error
+        raise
+    if before.is_dir():
+        shutil.rmtree(before, ignore_errors=True)
+    else:
+        _remove(before)
+
+
+def _exists(target: Path) -> str:
+    return (
+        f"{target} exists already and was left as it is. Choose another name or folder, or "
+        "allow overwriting."
+    )
+
+
 def _refuse_existing(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise OutputError(f"{target} cannot be written: {_REASONS[errno.EISDIR]}.")
     if not overwrite and os.path.lexists(target):
-        raise OutputError(
-            f"{target} exists already and was left as it is. Choose another name or folder, or "
-            "allow overwriting."
-        )
+        raise OutputError(_exists(target))
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Track tables and result tables in and out: CSV, Parquet, and (reading) TrackMate XML."""
+"""Track tables and result tables in and out: CSV and Parquet; tracks as TrackMate XML and GEFF."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.io._atomic import atomic_write
+from perrin.io._atomic import atomic_folder, atomic_write
 from perrin.io._trackmate import read_trackmate_csv, read_trackmate_xml
+from perrin.io._trackmate_writing import write_trackmate
 from perrin.tracks import Calibration, validate_tracks
 
 __all__ = [
+    "TRACK_SUFFIXES",
     "check_suffix",
     "read_table",
     "read_tracks",
@@ -34,11 +36,13 @@ _EXACT: dict[str, Any] = (
     if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     else {"float_precision": "round_trip"}
 )
+TRACK_SUFFIXES = (*_TEXT, *_PARQUET, ".xml", ".geff")
+"""Names of files of tracks end like this."""
 _STANDARD = ("particle", "frame", "z", "y", "x")
 
 
 def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read tracks from CSV, Parquet or TrackMate XML.
+    """Read tracks from CSV, Parquet, TrackMate XML or GEFF.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
             The same columns (needs pyarrow).
         ``.xml``
             TrackMate's own file or its "Export tracks to XML file".
+        ``.geff``
+            A folder in the graph exchange file format (needs geff).
 
     Returns
     -------
@@ -74,9 +80,13 @@ def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
     exports do not say the pixel size, so that one length unit is taken as one pixel.
     """
     path = Path(path)
-    _check_file(path)
     calibration: Calibration | None
-    if path.suffix.lower() == ".xml":
+    suffix = path.suffix.lower()
+    if suffix != ".geff" or not path.is_dir():
+        _check_file(path)
+    if suffix == ".geff":
+        tracks, calibration = _geff(path).read_geff(path)
+    elif suffix == ".xml":
         tracks, calibration = read_trackmate_xml(path)
     else:
         table = read_table(path)
@@ -107,7 +117,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     if suffix in _PARQUET:
         return _read_parquet(path)
     if suffix not in _TEXT:
-        known = ", ".join((*_TEXT, ".parquet", ".xml"))
+        known = ", ".join((*_TEXT, ".parquet", ".xml", ".geff"))
         raise InputError(f"{path.name} is not a table that Perrin reads ({known}).")
     try:
         table = _read_text(path)
@@ -126,20 +136,51 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 def write_tracks(
     tracks: pd.DataFrame, path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> Path:
-    """Check a track table and write it as CSV or Parquet; positions stay in pixels.
+    """Check a track table and write it as CSV, Parquet, TrackMate XML or GEFF, by suffix.
 
-    The calibration in ``tracks.attrs["calibration"]``, if any, goes along as constant columns, so
-    that the file stands alone; see :func:`read_tracks`.
+    The calibration in ``tracks.attrs["calibration"]``, if any, goes along, so that the file stands
+    alone; see :func:`read_tracks`. In CSV and Parquet positions stay in pixels, and the calibration
+    is constant columns. TrackMate XML is in µm and s, keeps of further columns ``quality`` and
+    ``radius``, and has no tracks of a single localization. GEFF keeps everything: pixels and
+    frames, with the calibration as the scale of the axes.
 
     Raises
     ------
     InputError
-        If the table is no track table or the file's suffix is unknown.
+        If the table is no track table or holds no tracks, the file's suffix is unknown, or a
+        package is missing.
     OutputError
         If the file exists or cannot be written.
     """
     path = Path(path)
-    return write_table(with_calibration(validate_tracks(tracks)), path, overwrite=overwrite)
+    suffix = path.suffix.lower()
+    calibration = tracks.attrs.get("calibration")
+    checked = validate_tracks(tracks)
+    if calibration is not None:
+        checked.attrs["calibration"] = calibration
+    if suffix not in (".xml", ".geff"):
+        return write_table(with_calibration(checked), path, overwrite=overwrite)
+    if checked.empty:
+        raise InputError(f"There are no tracks to write to {path.name}.")
+    if suffix == ".xml":
+        with atomic_write(path, overwrite=overwrite) as temporary:
+            write_trackmate(checked, temporary)
+    else:
+        geff = _geff(path)
+        with atomic_folder(path, overwrite=overwrite) as temporary:
+            geff.write_geff(checked, temporary)
+    return path
+
+
+def _geff(path: Path) -> Any:
+    try:
+        from perrin.io import _geff as module
+    except ImportError:
+        raise InputError(
+            f"{path.name}: GEFF needs one more package; install it with "
+            "'pip install napari-perrin[geff]', or use CSV."
+        ) from None
+    return module
 
 
 def with_calibration(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +237,10 @@ def check_suffix(path: Path) -> None:
     """Raise :class:`InputError` unless tables can be written under this name."""
     suffix = path.suffix.lower()
     if suffix not in (*_TEXT, *_PARQUET):
-        raise InputError(f"{path.name}: tables are written as .csv, .tsv or .parquet.")
+        raise InputError(
+            f"{path.name}: tables are written as .csv, .tsv or .parquet; tracks as .xml and .geff "
+            "too, by 'perrin convert'."
+        )
     if suffix in _PARQUET:
         _require_pyarrow(path)
 

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from perrin.errors import InputError
 from perrin.io._calibration import in_micrometres, in_seconds
+from perrin.io._lineage import unbranched
 from perrin.tracks import Calibration
 
 __all__ = ["read_trackmate_csv", "read_trackmate_xml"]
@@ -197,8 +195,13 @@ def _read_model(events: Iterator[tuple[str, ElementTree.Element]], name: str) ->
             f"{name} links a spot that it does not hold (spot {min(unknown)}); save it again in "
             "TrackMate."
         )
-    particle, used = _unbranched(np.array(edges, np.int64), spots)
+    linked = np.array(edges, np.int64)
+    used, ends = np.unique(linked[:, 1:], return_inverse=True)
+    ends = ends.reshape(-1, 2)
     tracks = pd.DataFrame([spots[int(spot)] for spot in used], columns=columns)
+    track_of_spot = np.empty(len(used), np.int64)
+    track_of_spot[ends.ravel()] = np.repeat(linked[:, 0], 2)
+    particle = unbranched(ends, tracks["frame"].to_numpy(np.float64), track_of_spot)
     tracks.insert(0, "particle", particle)
     for column in _KEPT.values():
         if tracks[column].isna().all():
@@ -215,46 +218,6 @@ def _read_model(events: Iterator[tuple[str, ElementTree.Element]], name: str) ->
         z_step=in_micrometres(sizes[2], unit) if "voxeldepth" in image else None,
     )
     return _Read(tracks, calibration)
-
-
-def _unbranched(
-    edges: npt.NDArray[np.int64], spots: dict[int, tuple[float, ...]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Cut tracks at splits and merges.
-
-    Parameters
-    ----------
-    edges
-        ``(n, 3)``: track, spot, spot.
-    spots
-        What is known of each spot; its frame comes first.
-
-    Returns
-    -------
-    particle, spot
-        One entry per spot that belongs to a track. A track that branches nowhere keeps its number.
-    """
-    ids, ends = np.unique(edges[:, 1:], return_inverse=True)
-    ends = ends.reshape(-1, 2)
-    frame = np.array([spots[int(spot)][0] for spot in ids])
-    backwards = frame[ends[:, 0]] > frame[ends[:, 1]]
-    ends[backwards] = ends[backwards, ::-1]
-    n = len(ids)
-    is_simple = (np.bincount(ends[:, 0], minlength=n)[ends[:, 0]] == 1) & (
-        np.bincount(ends[:, 1], minlength=n)[ends[:, 1]] == 1
-    )
-    kept = ends[is_simple]
-    graph = coo_array((np.ones(len(kept), bool), (kept[:, 0], kept[:, 1])), shape=(n, n))
-    n_pieces, piece = connected_components(graph, directed=False)
-    track_of_spot = np.empty(n, np.int64)
-    track_of_spot[ends.ravel()] = np.repeat(edges[:, 0], 2)
-    track_of_piece = np.empty(n_pieces, np.int64)
-    track_of_piece[piece] = track_of_spot
-    tracks, counts = np.unique(track_of_piece, return_counts=True)
-    branched = np.isin(track_of_piece, tracks[counts > 1])
-    particle_of_piece = track_of_piece.copy()
-    particle_of_piece[branched] = tracks.max() + 1 + np.arange(branched.sum())
-    return particle_of_piece[piece], ids
 
 
 def _without_flat_z(tracks: pd.DataFrame) -> pd.DataFrame:

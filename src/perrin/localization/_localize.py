@@ -25,6 +25,7 @@ Detector = Annotated[
 """Any detector; each has its own ``kind``."""
 
 _FRAMES_FOR_NOISE = 3
+_FIRST_ROWS = 2**16
 
 
 def localize(
@@ -79,10 +80,12 @@ def localize(
     detector = resolve_detector(movie, detector)
     ndim = len(movie.shape) - 1
     at_once = detector.frames_at_once(movie.shape[1:])
-    tables: list[pd.DataFrame] = []
+    found = _Rows()
     done = 0
     if checkpoint is not None:
-        tables, done = checkpoint.begin(_work(movie, detector, device))
+        kept, done = checkpoint.begin(_work(movie, detector, device))
+        for spots in kept:
+            found.add(spots)
         if done and progress is not None:
             progress("Localizing", done, movie.n_frames)
     for first, part in movie.chunks(start=done):
@@ -93,18 +96,45 @@ def localize(
             spots = detector.locate_frames(images, device)
             spots["frame"] += first + start
             if len(spots):
-                tables.append(spots)
+                found.add(spots)
             if checkpoint is not None:
                 checkpoint.keep(spots, first + start + len(images))
             if progress is not None:
                 progress("Localizing", first + start + len(images), movie.n_frames)
-    if tables:
-        table = pd.concat(tables, ignore_index=True)
-    else:
-        table = pd.DataFrame(columns=["frame", *detector.columns(ndim)], dtype=np.float64)
+    table = found.table(["frame", *detector.columns(ndim)])
     table["frame"] = table["frame"].astype(np.int64)
     table.attrs["calibration"] = movie.calibration
     return table
+
+
+class _Rows:
+    """Rows of numbers, gathered in one block of memory that doubles when it is full.
+
+    Tables of single frames, kept for later among the large arrays that come and go with each frame,
+    would keep their memory from being given back: gigabytes in a long movie.
+    """
+
+    def __init__(self) -> None:
+        self._columns: list[str] = []
+        self._values = np.empty((0, 0))
+        self._n = 0
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Add the rows of a table; all have the columns of the first."""
+        if not self._columns:
+            self._columns = list(table.columns)
+            self._values = np.empty((_FIRST_ROWS, len(self._columns)))
+        stop = self._n + len(table)
+        while stop > len(self._values):
+            self._values = np.concatenate((self._values, np.empty_like(self._values)))
+        self._values[self._n : stop] = table[self._columns].to_numpy(np.float64)
+        self._n = stop
+
+    def table(self, columns: list[str]) -> pd.DataFrame:
+        """Return all rows; with these columns, if there are none."""
+        if not self._columns:
+            return pd.DataFrame(columns=columns, dtype=np.float64)
+        return pd.DataFrame(self._values[: self._n], columns=self._columns)
 
 
 def _work(movie: Movie, detector: Detector, device: str) -> dict[str, Any]:
