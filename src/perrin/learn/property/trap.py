@@ -27,6 +27,7 @@ __all__ = [
     "Seen",
     "from_four_warm",
     "refine",
+    "release",
     "simulate_seen",
     "to_four_warm",
 ]

@@ -17,10 +17,10 @@ __all__ = ["brownian_paths", "curvature", "energies", "newton_paths", "slope"]
 
 Floats = npt.NDArray[np.float64]
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-@compiled
+@_compiled
 def _cell(place: float, n_coefficients: int) -> tuple[int, float]:
     """First of the four coefficients around a place, and how far it is past the second."""
     last = n_coefficients - 4.0
@@ -29,7 +29,7 @@ def _cell(place: float, n_coefficients: int) -> tuple[int, float]:
     return first, within - first
 
 
-@compiled
+@_compiled
 def _weights(t: float) -> tuple[float, float, float, float]:
     s = 1 - t
     return (
@@ -40,18 +40,18 @@ def _weights(t: float) -> tuple[float, float, float, float]:
     )
 
 
-@compiled
+@_compiled
 def _slopes(t: float) -> tuple[float, float, float, float]:
     s = 1 - t
     return -s * s / 2, (3 * t * t - 4 * t) / 2, -(3 * s * s - 4 * s) / 2, t * t / 2
 
 
-@compiled
+@_compiled
 def _bends(t: float) -> tuple[float, float, float, float]:
     return 1 - t, 3 * t - 2, 1 - 3 * t, t
 
 
-@compiled
+@_compiled
 def _sum(
     field: Floats,
     row: int,
@@ -68,7 +68,7 @@ def _sum(
     return total
 
 
-@compiled
+@_compiled
 def slope(field: Floats, y: float, x: float) -> tuple[float, float]:
     """Gradient of the energy along y and x."""
     row, t = _cell(y, field.shape[0])
@@ -79,7 +79,7 @@ def slope(field: Floats, y: float, x: float) -> tuple[float, float]:
     )
 
 
-@compiled
+@_compiled
 def curvature(field: Floats, y: float, x: float) -> tuple[float, float, float]:
     """Second derivatives of the energy: yy, yx and xx."""
     row, t = _cell(y, field.shape[0])
@@ -91,7 +91,7 @@ def curvature(field: Floats, y: float, x: float) -> tuple[float, float, float]:
     )
 
 
-@compiled
+@_compiled
 def energies(fields: Floats, places: Floats, out: Floats) -> None:
     """Fill ``out``, shape ``(n, 3)``, with energy and gradient at ``places``, shape ``(n, 2)``."""
     for i in range(places.shape[0]):
@@ -103,12 +103,12 @@ def energies(fields: Floats, places: Floats, out: Floats) -> None:
         out[i, 1], out[i, 2] = slope(field, y, x)
 
 
-@compiled
+@_compiled
 def _outside(field: Floats, y: float, x: float) -> bool:
     return not (0 <= y <= field.shape[0] - 4 and 0 <= x <= field.shape[1] - 4)
 
 
-@compiled
+@_compiled
 def newton_paths(
     fields: Floats, mass: Floats, dt: float, every: int, positions: Floats, velocities: Floats
 ) -> None:
@@ -142,7 +142,7 @@ def newton_paths(
             velocities[i, 0, seen], velocities[i, 1, seen] = vy, vx
 
 
-@compiled
+@_compiled
 def brownian_paths(
     fields: Floats,
     mobility: Floats,

@@ -52,7 +52,7 @@ class Potential:
         for axis in (1, 2):
             fields = spline_filter1d(fields, axis=axis, mode="mirror")
         self.coefficients: Floats = np.pad(fields, ((0, 0), (1, 2), (1, 2)), mode="reflect")
-        """Coefficients of the splines, with margins; see :mod:`perrin.simulate.potential`."""
+        """Coefficients of the splines, with margins; see :mod:`._kernels`."""
 
     def energy(self, places: npt.ArrayLike) -> Floats:
         """Energy at places in pixels, shape ``(..., 2)`` (y, x); returns shape ``(...)``.
