@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from perrin.errors import Progress
-from perrin.learn.environments import EnvironmentTraining, cross_validated, train_member
-from perrin.learn.generate import GeneratorTraining, generate_tracks, learn_generator
+from perrin.learn.environments import cross_validated
+from perrin.learn.generate import generate_tracks, learn_generator
 from perrin.learn.labelled import Labelled, collect, folds_of
+from perrin.learn.members import train_member
+from perrin.learn.parameters import EnvironmentTraining, GeneratorTraining
 from perrin.learn.report import answers_about
 from perrin.learn.resemblance import resemblance
 from perrin.simulate.superstatistics import simulate_cells

@@ -5,26 +5,24 @@ After Rieke (2016), who told cells on three substrates apart by small recurrent 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from perrin.device import pick_device
 from perrin.engine.weights import load_as, save_network
-from perrin.errors import InputError, Progress
-from perrin.learn.classifier import Architecture, Classifier, Member, describe
-from perrin.learn.fitting import Watch, fit
-from perrin.learn.labelled import Labelled, Sampling, collect, folds_of, some_held_out, stretches_of
+from perrin.errors import Progress
+from perrin.learn.classifier import Classifier
+from perrin.learn.fitting import Watch
+from perrin.learn.labelled import Labelled, collect, folds_of
+from perrin.learn.members import architecture_of, train_member
 from perrin.learn.parameters import ENVIRONMENT, EnvironmentTraining
-from perrin.learn.pieces import LEAST_BATCHES, Cut, ask, cut, draw, whole_tracks
+from perrin.learn.pieces import whole_tracks
 from perrin.learn.report import WHOLE, Report, answers_about
+from perrin.learn.sampling import Sampling, stretches_of
 from perrin.tracks import index_tracks, validate_tracks
 
 __all__ = [
@@ -32,12 +30,7 @@ __all__ = [
     "learn_environments", "load_environments", "save_environments",
 ]  # fmt: skip
 
-Array = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 _MAKER = "perrin learn environments train"
-_LOOKS = (10, 30, 100)
-_DESCRIBED = (8, 15, 30, 60, 120)
 
 
 class Environments(NamedTuple):
@@ -106,7 +99,7 @@ def cross_validated(
     training, progress, watch
         As for :func:`learn_environments`.
     """
-    architecture = _architecture(labelled, training)
+    architecture = architecture_of(labelled, training)
     network = Classifier(architecture.model_copy(update={"members": training.folds}))
     fold_of = folds_of(labelled, training.folds, training.seed)
     answers, curves = [], []
@@ -136,103 +129,6 @@ def cross_validated(
         by_movie=labelled.movies_known,
     )
     return Environments(network.eval(), report)
-
-
-def train_member(
-    labelled: Labelled,
-    training: EnvironmentTraining,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-    watch: Watch | None = None,
-    what: str = "training",
-) -> tuple[Member, pd.DataFrame]:
-    """Train one network; some of the tracks say when to stop.
-
-    Returns
-    -------
-    network : Member
-    curve : pandas.DataFrame
-        As :class:`~.fitting.Fitted` has it.
-    """
-    torch.manual_seed(seed)
-    member = Member(_architecture(labelled, training))
-    held_out = some_held_out(labelled, seed)
-    learnt = labelled.of_tracks(np.flatnonzero(~held_out))
-    checked = labelled.of_tracks(np.flatnonzero(held_out))
-    member.measure_scale(
-        torch.as_tensor(np.concatenate([s.steps for s in learnt.stretches]), dtype=torch.float32)
-    )
-    lesson = (_Described if training.inputs == "engine" else _Drawn)(
-        member, learnt, checked, training
-    )
-    fitted = fit(
-        member, lesson, training.model_copy(update={"seed": seed}),
-        progress=progress, watch=watch, what=what,
-    )  # fmt: skip
-    return fitted.network, fitted.curve
-
-
-class _Drawn:
-    """Pieces drawn at random."""
-
-    def __init__(
-        self, member: Member, learnt: Labelled, checked: Labelled, training: EnvironmentTraining
-    ) -> None:
-        self._learnt, self._training = learnt, training
-        self._looks: list[Cut] = [
-            cut(checked.stretches, n, n)
-            for n in sorted({min(max(n, training.shortest), training.longest) for n in _LOOKS})
-        ]
-        self._label = checked.label
-
-    def batches(
-        self, rng: np.random.Generator, device: torch.device
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        t = self._training
-        lengths = (t.shortest, t.longest)
-        return draw(self._learnt, lengths, t.batch, balanced=t.balanced, rng=rng, device=device)
-
-    def loss(self, network: Member, batch: tuple[Tensor, Tensor]) -> Tensor:
-        steps, label = batch
-        return functional.cross_entropy(network(steps), label)
-
-    def look(self, network: Member, device: torch.device) -> dict[str, float]:
-        found = [
-            _judged(ask(network, steps, device), self._label[tracks])
-            for tracks, steps in self._looks
-            if len(steps)
-        ]
-        return _mean_of(found)
-
-
-class _Described:
-    """What the engine makes of pieces, computed once."""
-
-    def __init__(
-        self, member: Member, learnt: Labelled, checked: Labelled, training: EnvironmentTraining
-    ) -> None:
-        self._batch, self._balanced = training.batch, training.balanced
-        self._x, self._label = _described(member, learnt)
-        member.engine.standardise(self._x)
-        self._checked, self._checked_label = _described(member, checked)
-
-    def batches(
-        self, rng: np.random.Generator, device: torch.device
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        label = self._label.numpy()
-        weight = 1 / np.bincount(label)[label] if self._balanced else np.ones(label.size)
-        for _ in range(max(LEAST_BATCHES, label.size // self._batch)):
-            chosen = torch.as_tensor(rng.choice(label.size, self._batch, p=weight / weight.sum()))
-            yield self._x[chosen].to(device), self._label[chosen].to(device)
-
-    def loss(self, network: Member, batch: tuple[Tensor, Tensor]) -> Tensor:
-        x, label = batch
-        return functional.cross_entropy(network.answer(network.engine.standardised(x)), label)
-
-    def look(self, network: Member, device: torch.device) -> dict[str, float]:
-        x = network.engine.standardised(self._checked.to(device))
-        return _judged(network.answer(x).cpu().double().numpy(), self._checked_label.numpy())
 
 
 def save_environments(path: Path, learnt: Environments, training: EnvironmentTraining) -> None:
@@ -326,43 +222,3 @@ def apply_environments(
     called = np.where(known, names[np.where(known[:, None], p, 0).argmax(1)], None)
     columns = {f"p_{name}": p[:, i] for i, name in enumerate(a.classes)}
     return pd.DataFrame({"particle": particles, ENVIRONMENT: called, **columns})
-
-
-def _described(member: Member, labelled: Labelled) -> tuple[Tensor, Tensor]:
-    parts, labels = [], []
-    for n_steps in _DESCRIBED:
-        tracks, steps = cut(labelled.stretches, n_steps, max(n_steps // 2, 1))
-        if len(steps):
-            parts.append(ask(lambda x: describe(x / member.scale), steps))
-            labels.append(labelled.label[tracks])
-    if not parts:
-        raise InputError(
-            f"No track has {_DESCRIBED[0]} steps in a row, the fewest that the engine can judge."
-        )
-    x = torch.as_tensor(np.concatenate(parts), dtype=torch.float32)
-    return x, torch.as_tensor(np.concatenate(labels))
-
-
-def _judged(logits: Array, label: Ints) -> dict[str, float]:
-    """Cross-entropy and accuracy, every class counting the same."""
-    log_p = functional.log_softmax(torch.as_tensor(logits), 1).numpy()
-    weight = 1 / np.bincount(label)[label]
-    weight /= weight.sum()
-    return {
-        "validation_loss": float(-(weight * log_p[np.arange(label.size), label]).sum()),
-        "validation_accuracy": float((weight * (log_p.argmax(1) == label)).sum()),
-    }
-
-
-def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def _architecture(labelled: Labelled, training: EnvironmentTraining) -> Architecture:
-    sampling = labelled.sampling
-    return Architecture(
-        classes=labelled.names, least_steps=training.shortest, inputs=training.inputs,
-        layers=training.layers, units=training.units, pooling=training.pooling,
-        axes=sampling.axes, interval=sampling.interval,
-        length_unit=sampling.length_unit, time_unit=sampling.time_unit,
-    )  # fmt: skip

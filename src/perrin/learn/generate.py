@@ -16,8 +16,9 @@ from perrin.engine.weights import load_as, save_network
 from perrin.errors import InputError, Progress
 from perrin.learn.fitting import Watch, fit
 from perrin.learn.generator import Architecture, Generator
-from perrin.learn.labelled import Stretch, collect, some_held_out
+from perrin.learn.labelled import collect, some_held_out
 from perrin.learn.parameters import Generation, GeneratorTraining
+from perrin.learn.sampling import Stretch
 from perrin.tracks import Calibration
 
 __all__ = [
@@ -243,7 +244,7 @@ def _bound(network: Generator, batch: _Batch, *, spread: bool) -> Tensor:
         steps, heading = steps * signs, 2 * torch.pi * torch.rand_like(heading) * (n_axes > 1)
     local = network.localised(steps, heading)
     count = batch.there.sum()
-    mean, log_spread = torch.zeros(n, 0), torch.zeros(n, 0)
+    mean = log_spread = local.new_zeros(n, 0)
     if network.architecture.latent:
         mean, log_spread = network.encode(local, batch.there)
     noise = torch.randn_like(mean) if spread else torch.zeros_like(mean)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from perrin.errors import Progress
-from perrin.learn.labelled import Labelled, Stretch
+from perrin.learn.labelled import Labelled
+from perrin.learn.sampling import Stretch
 
 __all__ = ["LEAST_BATCHES", "Cut", "ask", "cut", "draw", "whole_tracks"]
 

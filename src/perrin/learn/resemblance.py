@@ -10,8 +10,10 @@ import pandas as pd
 from scipy.stats import ks_2samp
 
 from perrin.errors import Progress
-from perrin.learn.environments import EnvironmentTraining, cross_validated
-from perrin.learn.labelled import Labelled, Stretch, collect
+from perrin.learn.environments import cross_validated
+from perrin.learn.labelled import Labelled, collect
+from perrin.learn.parameters import EnvironmentTraining
+from perrin.learn.sampling import Stretch
 
 __all__ = ["resemblance"]
 

@@ -88,8 +88,12 @@ def test_labels_of_tracks_divide_a_table() -> None:
         ([("a", recording())], "one class only"),
         ([("a", recording()), ("b", recording(4))], "'b' has 4 tracks"),
         ([("a", recording()), ("b", recording(interval=1))], "'a' lack pixel size"),
-        ([("a", recording(interval=1)), ("b", recording(interval=1.618))], "no common multiple"),
+        (
+            [("a", recording(interval=1)), ("b", recording(interval=1.618, seed=1))],
+            "no common multiple",
+        ),
         ([("a", recording()), ("b", recording(dim=1))], "x alone"),
+        ([("a", recording()), ("b", recording())], "12 tracks are there more than once"),
     ],
 )
 def test_nonsense_is_refused(recordings: Recordings, message: str) -> None:
