@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Tracks
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_perrin._colors import CodeColormap, RangeColormap, colormap_for
-from napari_perrin._features import color_by
+from napari_perrin._calibration import METADATA_KEY
+from napari_perrin._colors import UNKNOWN, CodeColormap, RangeColormap, code_names, colormap_for
+from napari_perrin._features import color_by, color_over
 from napari_perrin._forms import RowLabel, form_layout
 from napari_perrin._layers import ROW
-from napari_perrin._legend import Legend, ModelLegend, RangeLegend
+from napari_perrin._legend import CodeLegend, Legend, RangeLegend
 from perrin.analysis import FLAGS, Analysis
+from perrin.curation import only_kept
 from perrin.quantities import MODEL, PER_FRAME, PER_TRACK, quantity_of
 from perrin.summary import NOT_JUDGED, summarize
 from perrin.tracks import Calibration
@@ -29,6 +32,7 @@ def summary_of(analysis: Analysis) -> dict[str, str]:
     They are those of :func:`perrin.summary.summarize`: medians over the tracks that have the
     number.
     """
+    analysis, _ = only_kept(analysis)
     rows = summarize(analysis).set_index("model").to_dict("index")
     everything, calibration = rows["all"], analysis.calibration
     n_tracks = int(everything["tracks"])
@@ -143,12 +147,27 @@ class ResultsView(QWidget):
         colormap = self._colormap_of(layer) or colormap_for(feature, values)
         starts = np.flatnonzero(np.diff(layer.data[:, 0], prepend=-1))
         if isinstance(colormap, CodeColormap):
-            return ModelLegend(colormap, values[starts].astype(np.int64))
+            # Most features are of whole tracks; those over time are counted frame by frame.
+            over_time = feature in {name for name, _ in PER_FRAME.values()}
+            codes = np.nan_to_num(values if over_time else values[starts], nan=UNKNOWN)
+            unknown = NOT_JUDGED if feature == MODEL else "not known"
+            return CodeLegend(colormap, codes.astype(np.int64), _names(layer, feature), unknown)
         if isinstance(colormap, RangeColormap):
             known = np.add.reduceat(np.isfinite(values).astype(np.int64), starts) > 0
             title = quantity_of(feature).title(self._calibration)
-            return RangeLegend(colormap, title, int((~known).sum()))
+            legend = RangeLegend(colormap, title, int((~known).sum()))
+            # The legend that says so is replaced by another: only once it has said it.
+            legend.limits_changed.connect(
+                lambda limits: QTimer.singleShot(0, lambda: color_over(layer, feature, limits))
+            )
+            return legend
         return None
+
+
+def _names(layer: Tracks, feature: str) -> Sequence[str]:
+    """Return what the codes of a feature stand for."""
+    given = layer.metadata.get(METADATA_KEY, {}).get("names", {}).get(feature)
+    return given or code_names(feature) or ()
 
 
 def _colorable(layer: Tracks) -> list[str]:

@@ -175,15 +175,12 @@ def answer(qtbot: Any, button: Any) -> list[str]:
 def closes(viewer: Any, dock: Any, analyzed: Tracks, qtbot: Any) -> Callable[[], bool]:
     """Say whether the window would be closed, without closing it under pytest's feet."""
     dock("Analyze tracks")
-    window = viewer.__wrapped__.window._qt_window
-    qtbot.waitUntil(lambda: window.findChild(CloseGuard) is not None)
-    del window
 
-    def would_close() -> bool:
-        window = viewer.__wrapped__.window._qt_window
-        return not window.findChild(CloseGuard).eventFilter(window, QCloseEvent())
+    def guard() -> CloseGuard | None:
+        return viewer.__wrapped__.window._qt_window.findChild(CloseGuard)
 
-    return would_close
+    qtbot.waitUntil(lambda: guard() is not None)
+    return lambda: not guard().eventFilter(None, QCloseEvent())
 
 
 def test_cancelling_keeps_the_window_open(

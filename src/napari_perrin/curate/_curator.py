@@ -201,6 +201,8 @@ class Curator:
             self._replace(layer, change.particles)
         elif record.analysis is not None:
             record.analysis = self.noted(layer, record.analysis)
+            if isinstance(change.operation, Judge):
+                self._mark_switches(layer)
         mark_edited(layer, bool(history.curation.operations))
         self._show(layer)
 
@@ -223,9 +225,17 @@ class Curator:
         self._rows[layer] = layer.data
         layer.events.data(value=layer.data)
         if record.analysis is not None:
-            show_switches(self._session.viewer, layer, table, record.analysis)
+            self._mark_switches(layer)
             self._waiting.setdefault(layer, set()).update(changed)
             self._analyze_next()
+
+    def _mark_switches(self, layer: Tracks) -> None:
+        """Mark the switches of all tracks but those that were rejected."""
+        analysis, now = self._session.record(layer).analysis, self.history(layer).now
+        if analysis is not None:
+            rejected = analysis.switches["particle"].isin(now.rejected)
+            seen = replace(analysis, switches=analysis.switches[~rejected])
+            show_switches(self._session.viewer, layer, now.table(), seen)
 
     def _show(self, layer: Tracks) -> None:
         record, history = self._session.record(layer), self.history(layer)
@@ -269,7 +279,7 @@ class Curator:
             record = self._session.record(layer)
             record.analysis = self.noted(layer, fresh)
             show_analysis(layer, table, record.analysis)
-            show_switches(self._session.viewer, layer, table, record.analysis)
+            self._mark_switches(layer)
             self._session.analyzed.emit(layer)
 
         def end() -> None:

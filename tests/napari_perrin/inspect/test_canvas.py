@@ -18,8 +18,6 @@ from napari_perrin.inspect._canvas import Canvas
 from napari_perrin.inspect._highlight import FAINT
 from perrin import Analysis
 
-from .conftest import CALIBRATION
-
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
@@ -171,7 +169,7 @@ def test_a_selection_leaves_the_legend_alone(
     results = ResultsView()
     qtbot.addWidget(results)
     bare_layer.color_by = "model"
-    results.show_layer(bare_layer, analysis, CALIBRATION)
+    results.show_layer(bare_layer, analysis, analysis.calibration)
     before = results.legend.content
     Session.of(model).select(bare_layer, [20])
     assert opacities(bare_layer)[10] == FAINT

@@ -14,11 +14,11 @@ from qtpy.QtWidgets import QApplication
 from napari_perrin._session import Session
 from napari_perrin.inspect import _inspector
 from napari_perrin.inspect._inspector import InspectorWidget
-from perrin import Analysis, Recipe
+from perrin import Analysis, Calibration, Recipe
 from perrin.inspection import flags_of, inspect_track, numbers_of
 from perrin.models import MODEL_COLORS, MODELS
 
-from .conftest import CALIBRATION
+CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.05)
 
 
 def test_a_selected_track_is_shown_with_all_that_is_known(

@@ -163,14 +163,14 @@ def test_filters_hide_rows_and_tracks_and_can_be_opened_again(
     widget: TableWidget = dock("Table of tracks")
     per_track = analysis.per_track
     middle = float(per_track["alpha"].median())
-    (made,) = (made for made in widget.filters if made.name == "alpha")
+    (made,) = (made for made in widget.filter_panel.ranges if made.name == "alpha")
     made.set_range((middle, None))
     expected = set(per_track.loc[per_track["alpha"] >= middle, "particle"])
     qtbot.waitUntil(lambda: set(widget.model.particles.tolist()) == expected, timeout=5000)
     assert visible(analyzed) == expected
     assert widget.count.text().startswith(f"{len(expected)} of 9 tracks shown")
     # A second quantity, chosen by hand.
-    (other,) = (made for made in widget.filters if made.name == "n_points")
+    (other,) = (made for made in widget.filter_panel.ranges if made.name == "n_points")
     choose(other.choice, "Error (nm)")
     noise = float(per_track["noise"].median())
     other.set_range((None, noise))
@@ -179,12 +179,14 @@ def test_filters_hide_rows_and_tracks_and_can_be_opened_again(
     # Every filter can be taken away.
     other.removed.emit(other)
     assert len(widget.model.particles) > len(expected)
-    qtbot.mouseClick(widget.clear_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(widget.filter_panel.clear_button, Qt.MouseButton.LeftButton)
     assert visible(analyzed) == set(range(10, 100, 10))
     assert session.record(analyzed).shown is None
     # Models are ticked.
     name = str(per_track["model"].mode()[0])
-    qtbot.mouseClick(widget.models.boxes[name], Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    qtbot.mouseClick(
+        widget.filter_panel.models.boxes[name], Qt.MouseButton.LeftButton, pos=QPoint(8, 8)
+    )
     expected = set(per_track.loc[per_track["model"] != name, "particle"])
     qtbot.waitUntil(lambda: set(widget.model.particles.tolist()) == expected, timeout=5000)
     assert visible(analyzed) == expected
@@ -196,7 +198,7 @@ def test_tracks_that_were_not_analysed_are_listed_too(
     widget: TableWidget = dock("Table of tracks")
     assert widget.model.columns == ["particle", "n_points", "first_frame"]
     assert widget.model.particles.tolist() == list(range(10, 100, 10))
-    assert widget.models.isHidden()
+    assert widget.filter_panel.models.isHidden()
     layer.data = layer.data[layer.data[:, 0] > 30]
     assert widget.model.particles.tolist() == list(range(40, 100, 10))
     viewer.layers.clear()

@@ -16,12 +16,11 @@ from napari_perrin._layers import export_table, table_of_layer
 from napari_perrin._session import Session
 from napari_perrin.curate._curator import Curator
 from napari_perrin.inspect._table import TableWidget
-from perrin import Analysis, analyze
+from perrin import Analysis, Calibration, analyze
 from perrin.curation import curate
 from perrin.filters import TrackFilters
 
-from .conftest import CALIBRATION
-
+CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.05)
 LEFT = Qt.MouseButton.LeftButton
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 TABLES = ("per_track", "per_frame", "switches")
@@ -226,7 +225,7 @@ def test_filters_are_undone_and_kept_with_the_layer(
     table: TableWidget = dock("Table of tracks")
     curator = Curator.of(viewer)
     third, middle = (float(x) for x in analysis.per_track["alpha"].sort_values().iloc[[2, 4]])
-    (made,) = (each for each in table.filters if each.name == "alpha")
+    (made,) = (each for each in table.filter_panel.ranges if each.name == "alpha")
     for low in (third, middle):
         made.set_range((low, None))
         qtbot.waitUntil(
@@ -282,6 +281,10 @@ def test_marks_of_switches_follow_the_tracks(
     curator.delete(analyzed, 30, 5)
     (marks,) = (x for x in viewer.layers if isinstance(x, Points))
     assert marks.data[0, 0] == 12
+    curator.judge(analyzed, [20], accept=False)
+    assert not any(isinstance(x, Points) for x in viewer.layers)
+    curator.undo(analyzed)
+    assert any(isinstance(x, Points) for x in viewer.layers)
     curator.split(analyzed, 20, curator.switches(analyzed, 20))
     settled()
     assert set(table_of_layer(analyzed).query("particle == 91")["frame"]) == set(range(12, 40))
