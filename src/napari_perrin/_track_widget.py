@@ -83,7 +83,7 @@ class TrackWidget(StepWidget):
         layout.addWidget(self.show_localizations)
         self.suggest_button.clicked.connect(self.suggest)
         self.preview.threshold_dragged.connect(self._on_threshold)
-        detector.changed.connect(self.preview.refresh)
+        detector.changed.connect(self.preview.wake)
         self.finished.connect(self.preview.refresh)
         self.layer_changed(self.layer_choice.layer)
         self.refresh()
@@ -132,6 +132,7 @@ class TrackWidget(StepWidget):
 
     def accept(self, result: _Found) -> str:
         """Add the tracks, and if wanted the localizations, as new layers."""
+        self.preview.rest()
         name = result.movie.name
         if self.show_localizations.isChecked():
             self._add(

@@ -78,6 +78,7 @@ class PreviewPanel(QWidget):
         super().__init__()
         self._viewer, self._detector, self._is_busy = viewer, detector, is_busy
         self._movie: Image | None = None
+        self._rests = False
         self._known: tuple[Any, MoviePreview] | None = None
         self._last: _Wish | None = None
         self._job: Job | None = None
@@ -103,7 +104,7 @@ class PreviewPanel(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(self._begin)
-        self.switch.toggled.connect(self.refresh)
+        self.switch.toggled.connect(self.wake)
         viewer.dims.events.point.connect(self.refresh)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.events.theme.connect(self._on_theme)
@@ -112,6 +113,16 @@ class PreviewPanel(QWidget):
     def show_movie(self, layer: Image | None) -> None:
         """Look at another movie, or at none."""
         self._movie = layer
+        self.wake()
+
+    def rest(self) -> None:
+        """Show nothing until parameters are chosen again."""
+        self._rests = True
+        self._show_nothing()
+
+    def wake(self) -> None:
+        """Look again, after a rest too."""
+        self._rests = False
         self.refresh()
 
     def refresh(self, _event: Any = None) -> None:
@@ -135,7 +146,8 @@ class PreviewPanel(QWidget):
 
     @property
     def _is_wanted(self) -> bool:
-        return self._movie is not None and self.switch.isChecked() and self.isVisible()
+        chosen = self._movie is not None and self.switch.isChecked()
+        return chosen and self.isVisible() and not self._rests
 
     def _begin(self) -> None:
         if self._movie is None or self._job is not None or self._is_busy() or not self._is_wanted:

@@ -13,7 +13,7 @@ from napari_perrin.preview._layer import is_preview
 from perrin import localize
 from perrin.pipeline import Recipe
 
-TIMEOUT = 60_000
+TIMEOUT = 180_000
 
 
 @pytest.fixture
@@ -133,6 +133,17 @@ def test_what_cannot_be_previewed_is_said(viewer: Any, opened: TrackWidget, qtbo
     assert previews(viewer) == []
     assert opened.preview.plots.isHidden()
     fields(opened)["diameter"].value = 7
+    wait(opened, qtbot)
+    assert len(previews(viewer)) == 1
+
+
+def test_rings_make_way_for_tracks(viewer: Any, opened: TrackWidget, run: Any, qtbot: Any) -> None:
+    run(opened)
+    assert [layer.name for layer in viewer.layers] == ["beads", "mine", "beads tracks"]
+    viewer.dims.set_current_step(0, 5)
+    qtbot.wait(200)
+    assert previews(viewer) == []
+    fields(opened)["diameter"].value = 9
     wait(opened, qtbot)
     assert len(previews(viewer)) == 1
 
