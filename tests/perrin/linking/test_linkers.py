@@ -13,6 +13,7 @@ from perrin import Calibration, Cancelled, LapLinker, MotionLinker, NearestLinke
 from perrin.linking import Linker, track_graph
 from perrin.linking._motion import _localization_error, _Movie
 from perrin.linking._parameters import Spots
+from perrin.localization import suggest_search_range
 from perrin.scores import score_tracks
 
 LINKERS = (MotionLinker(), NearestLinker(search_range=5), LapLinker(search_range=5))
@@ -53,6 +54,17 @@ def test_slow_particles_among_fast_ones_are_not_lost() -> None:
                 other = kind(search_range=search_range, memory=memory)
                 theirs = np.mean([beta(one, other) for one in spots])
                 assert 1 - ours < (1 - theirs) / 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_fewer_links_are_wrong_than_to_the_nearest_spot(seed: int) -> None:
+    """What is said to be expected of links to the nearest spot bounds those of the linker."""
+    spots = crowd(seed)
+    expected = suggest_search_range(spots).wrong
+    tracks = link(spots, MotionLinker())
+    linked = tracks["particle"].diff().eq(0) & tracks["frame"].diff().eq(1)
+    wrong = float(tracks["truth"].diff().ne(0)[linked].mean())
+    assert 0 < wrong < expected
 
 
 def test_particles_that_cross_keep_their_direction() -> None:
