@@ -16,16 +16,18 @@ import pandas as pd
 from napari.utils.color import ColorValue
 from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
-from perrin.inspection import state_color
-from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
-from perrin.quantities import MODEL, Quantity, quantity_of, robust_range
+from perrin.analysis import FLAGS
+from perrin.inspection import STATE_COLORS, state_color
+from perrin.models import MODEL_COLORS, MODELS, MOTION_COLORS, STATES, UNKNOWN_COLOR
+from perrin.quantities import MODEL, MOTION, Quantity, quantity_of, robust_range
 
 __all__ = [
     "UNKNOWN",
     "CodeColormap",
     "RangeColormap",
+    "code_names",
+    "codes_of",
     "colormap_for",
-    "model_codes",
     "model_colormap",
     "names_of",
     "state_colormap",
@@ -37,6 +39,8 @@ UNKNOWN = -1
 _SEQUENTIAL = "viridis"
 # The darkest fifth of viridis cannot be told from napari's dark canvas.
 _DARKEST = 0.2
+_STATE_CODES = range(len(STATE_COLORS))
+_NO_YES = ("#4477AA", "#EE6677")
 
 
 class RangeColormap(Colormap):
@@ -71,23 +75,24 @@ class CodeColormap(Colormap):
 
 def model_colormap(names: Sequence[str] = MODELS) -> CodeColormap:
     """Return the colormap of the integer codes of ``names``, in the fixed colours of the models."""
-    return CodeColormap(
-        colors=[MODEL_COLORS[name] for name in names],
-        name="perrin-models",
-        nan_color=ColorValue(UNKNOWN_COLOR),
-    )
+    return _code_colormap("models", [MODEL_COLORS[name] for name in names])
 
 
 def state_colormap(n_codes: int) -> CodeColormap:
     """Return a colormap of so many integer codes, in the colours of states."""
-    return CodeColormap(
-        colors=[state_color(code) for code in range(n_codes)],
-        name="perrin-codes",
-        nan_color=ColorValue(UNKNOWN_COLOR),
-    )
+    return _code_colormap("codes", [state_color(code) for code in range(n_codes)])
 
 
-def colormap_for(feature: str, values: npt.ArrayLike) -> Colormap:
+def code_names(feature: str) -> tuple[str, ...] | None:
+    """Return what each code of a feature stands for; ``None`` if it is no code."""
+    if feature == "state":
+        return tuple(f"{code}, the slowest" if not code else str(code) for code in _STATE_CODES)
+    return {MODEL: MODELS, MOTION: STATES, **dict.fromkeys(FLAGS, ("no", "yes"))}.get(feature)
+
+
+def colormap_for(
+    feature: str, values: npt.ArrayLike, limits: tuple[float, float] | None = None
+) -> Colormap:
     """Return the colormap for one numeric feature of a Tracks layer.
 
     Parameters
@@ -96,11 +101,19 @@ def colormap_for(feature: str, values: npt.ArrayLike) -> Colormap:
         Name of the feature; it decides the natural range and whether the scale is logarithmic.
     values : array, shape (N,)
         The feature's values, from which a robust range is taken where there is no natural one.
+    limits
+        Another range.
     """
     if feature == MODEL:
         return model_colormap()
+    if feature == "state":
+        return state_colormap(len(_STATE_CODES))
+    if feature == MOTION:
+        return _code_colormap(MOTION, [MOTION_COLORS[name] for name in STATES])
+    if feature in FLAGS:
+        return _code_colormap(feature, _NO_YES)
     quantity: Quantity = quantity_of(feature)
-    limits = robust_range(values, quantity)
+    limits = limits or robust_range(values, quantity)
     arguments: dict[str, Any] = {
         "colors": AVAILABLE_COLORMAPS[_SEQUENTIAL].map(np.linspace(_DARKEST, 1, 64)),
         "name": f"perrin-{feature}",
@@ -113,10 +126,16 @@ def colormap_for(feature: str, values: npt.ArrayLike) -> Colormap:
     return RangeColormap(**arguments, limits=(low, high), logarithmic=logarithmic)
 
 
-def model_codes(names: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    """Return the code of each model's name, :data:`UNKNOWN` for anything else."""
-    codes = {name: code for code, name in enumerate(MODELS)}
-    return np.asarray(names.map(codes).fillna(UNKNOWN), dtype=np.int64)
+def codes_of(values: pd.Series[Any], names: Sequence[str] = MODELS) -> npt.NDArray[np.int64]:
+    """Return the code of each name, that of a model or of others; :data:`UNKNOWN` for any else."""
+    codes = {name: code for code, name in enumerate(names)}
+    return np.asarray(values.map(codes).fillna(UNKNOWN), dtype=np.int64)
+
+
+def _code_colormap(name: str, colors: Sequence[str]) -> CodeColormap:
+    return CodeColormap(
+        colors=list(colors), name=f"perrin-{name}", nan_color=ColorValue(UNKNOWN_COLOR)
+    )
 
 
 def names_of(codes: npt.NDArray[Any], names: Sequence[str] = MODELS) -> list[str]:

@@ -12,13 +12,14 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY
-from napari_perrin._colors import UNKNOWN, colormap_for, model_codes, state_colormap
+from napari_perrin._colors import UNKNOWN, codes_of, colormap_for, state_colormap
 from napari_perrin._layers import rows_of_table
 from perrin.analysis import FLAGS, Analysis
-from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
+from perrin.models import STATES
+from perrin.quantities import MODEL, MOTION, PER_FRAME, PER_TRACK
 from perrin.tracks import Calibration
 
-__all__ = ["add_features", "analysis_features", "color_by"]
+__all__ = ["add_features", "analysis_features", "color_by", "color_over"]
 
 
 def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
     columns: dict[str, npt.NDArray[Any]] = {}
     for name in PER_TRACK:
         if name == MODEL:
-            columns[name] = _take(model_codes(analysis.per_track[name]), rows, UNKNOWN)
+            columns[name] = _take(codes_of(analysis.per_track[name]), rows, UNKNOWN)
         elif name in analysis.per_track:
             values = analysis.per_track[name].to_numpy(np.float64, na_value=np.nan)
             columns[name] = _take(values, rows, np.nan)
@@ -44,7 +45,9 @@ def analysis_features(table: pd.DataFrame, analysis: Analysis) -> pd.DataFrame:
         columns[flag] = _take(np.array([int(flag in given) for given in flags]), rows, 0)
     rows = _rows_of(table, analysis.per_frame)
     for name, (feature, _) in PER_FRAME.items():
-        if name in analysis.per_frame:
+        if name == MOTION:
+            columns[MOTION] = _take(codes_of(analysis.per_frame[MOTION], STATES), rows, UNKNOWN)
+        elif name in analysis.per_frame:
             values = analysis.per_frame[name].to_numpy(np.float64, na_value=np.nan)
             columns[feature] = _take(values, rows, np.nan)
     return pd.DataFrame(columns)
@@ -92,6 +95,19 @@ def color_by(layer: Tracks, feature: str) -> None:
     if feature not in layer.colormaps_dict:
         maps = {feature: colormap_for(feature, layer.features[feature])}
         layer.colormaps_dict = {**layer.colormaps_dict, **maps}
+    layer.color_by = feature
+
+
+def color_over(layer: Tracks, feature: str, limits: tuple[float, float] | None) -> None:
+    """Colour a Tracks layer by a number over another range.
+
+    Parameters
+    ----------
+    limits
+        Values with the first and the last colour; the range that fits the values if ``None``.
+    """
+    colormap = colormap_for(feature, layer.features[feature], limits)
+    layer.colormaps_dict = {**layer.colormaps_dict, feature: colormap}
     layer.color_by = feature
 
 

@@ -15,10 +15,10 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
-from napari_perrin._colors import colormap_for, model_codes, names_of
+from napari_perrin._colors import codes_of, colormap_for, names_of
 from perrin.analysis import FLAGS
-from perrin.models import MODELS
-from perrin.quantities import MODEL, PER_FRAME, PER_TRACK
+from perrin.models import MODELS, STATES
+from perrin.quantities import MODEL, MOTION, PER_FRAME, PER_TRACK
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
 __all__ = [
@@ -173,7 +173,9 @@ def export_table(layer: Tracks) -> pd.DataFrame:
     for key in shown:
         if key in layer.features:
             values = layer.features[key].to_numpy()[order]
-            names = {MODEL: MODELS, LABEL: labels, **noted.get("names", {})}.get(key)
+            names = {
+                MODEL: MODELS, MOTION: STATES, LABEL: labels, **noted.get("names", {})
+            }.get(key)  # fmt: skip
             table[key] = values if names is None else names_of(values, names)
     return table
 
@@ -196,7 +198,7 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
         if name in ("frame", *AXES, *features):
             continue
         if name == MODEL:
-            features[MODEL] = model_codes(tracks[name])
+            features[MODEL] = codes_of(tracks[name])
         elif pd.api.types.is_numeric_dtype(tracks[name].dtype):
             # Text cannot be coloured by, and napari's own menu would offer it all the same.
             features[str(name)] = tracks[name].to_numpy()

@@ -1,4 +1,4 @@
-"""What the colours of a Tracks layer mean: a legend of models, or a colour bar."""
+"""What the colours of a Tracks layer mean: a legend of names, or a colour bar."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QRectF, Qt
+from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_perrin._colors import CodeColormap, RangeColormap
-from perrin.models import MODEL_DESCRIPTIONS, MODELS
+from perrin.models import MODEL_DESCRIPTIONS
 from perrin.summary import NOT_JUDGED
 
-__all__ = ["Legend", "ModelLegend", "RangeLegend"]
+__all__ = ["CodeLegend", "Legend", "RangeLegend"]
+
+_UNKNOWN = "Too short, or otherwise nothing that can be said."
+_EDIT_WIDTH = 72
 
 
 class _Swatch(QWidget):
@@ -47,48 +59,58 @@ class _Bar(QWidget):
         painter.drawImage(QRectF(self.rect()), self._image)
 
 
-class ModelLegend(QWidget):
-    """One row for each model: colour, name, number of tracks and their share.
+class CodeLegend(QWidget):
+    """One row for each code: colour, name, how many tracks (or frames) have it, and their share.
 
     Parameters
     ----------
     colormap
         The colormap of the layer, so that legend and canvas cannot differ.
     codes : array, shape (N,)
-        The model code of each track.
+        The code of each track, or of each frame of each track.
+    names
+        What each code stands for.
+    unknown
+        What any other code stands for.
     """
 
-    def __init__(self, colormap: CodeColormap, codes: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        colormap: CodeColormap,
+        codes: npt.NDArray[np.int64],
+        names: Sequence[str],
+        unknown: str = NOT_JUDGED,
+    ) -> None:
         super().__init__()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setHorizontalSpacing(8)
         layout.setVerticalSpacing(3)
         layout.setColumnStretch(1, 1)
-        rows = [(name, code, MODEL_DESCRIPTIONS[name]) for code, name in enumerate(MODELS)]
-        rows.append((NOT_JUDGED, -1, "Too short, or otherwise nothing that can be said."))
-        for row, (name, code, description) in enumerate(rows):
-            known = 0 <= code < len(MODELS)
-            count = int((codes == code).sum() if known else (codes < 0).sum())
+        counts = np.bincount(codes[(codes >= 0) & (codes < len(names))], minlength=len(names))
+        n_unknown = len(codes) - int(counts.sum())
+        rows = [(name, code, int(counts[code])) for code, name in enumerate(names)]
+        for row, (name, code, count) in enumerate([*rows, (unknown, -1, n_unknown)]):
             share = f"{count / len(codes):.0%}" if len(codes) else ""
+            description = MODEL_DESCRIPTIONS.get(name, _UNKNOWN if code < 0 else "")
             cells = (
                 _Swatch(colormap.map(code)[0]),
                 QLabel(name),
-                QLabel(str(count)),
+                QLabel(f"{count:,}"),
                 QLabel(share),
             )
             for column, cell in enumerate(cells):
                 cell.setToolTip(description)
                 if isinstance(cell, QLabel) and column > 1:
                     cell.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                # Models that nobody has are there, but step back.
+                # What nothing is called is there, but steps back.
                 cell.setEnabled(count > 0)
                 layout.addWidget(cell, row, column)
             cells[3].setMinimumWidth(42)
 
 
 class RangeLegend(QWidget):
-    """A colour bar with its range and unit.
+    """A colour bar with its range, which can be set, and unit.
 
     Parameters
     ----------
@@ -100,8 +122,12 @@ class RangeLegend(QWidget):
         Number of tracks without a value, shown in grey.
     """
 
+    limits_changed = Signal(object)
+    """Another range ``(low, high)`` was typed, or ``None`` for the one that fits the values."""
+
     def __init__(self, colormap: RangeColormap, title: str, n_unknown: int) -> None:
         super().__init__()
+        self._colormap = colormap
         low, high = colormap.limits
         if colormap.logarithmic:
             values = np.geomspace(low, high, 128)
@@ -114,22 +140,50 @@ class RangeLegend(QWidget):
         layout.setSpacing(3)
         layout.addWidget(QLabel(title + (", logarithmic" if colormap.logarithmic else "")))
         layout.addWidget(_Bar(colormap.map(values)))
-        ticks = QHBoxLayout()
-        sides = (
-            Qt.AlignmentFlag.AlignLeft,
-            Qt.AlignmentFlag.AlignHCenter,
-            Qt.AlignmentFlag.AlignRight,
+        self.low, self.high = QLineEdit(_short(low)), QLineEdit(_short(high))
+        self.fit_button = QToolButton()
+        self.fit_button.setText("Fit")
+        self.fit_button.setToolTip(
+            "Colour over the natural range, or from the 2nd to the 98th percentile of the values."
         )
-        for value, side in zip((low, middle, high), sides, strict=True):
-            tick = QLabel(f"{value:.3g}")
-            tick.setAlignment(side)
-            ticks.addWidget(tick, 1)
+        self.fit_button.clicked.connect(lambda: self.limits_changed.emit(None))
+        for edit, side, which in (
+            (self.low, Qt.AlignmentFlag.AlignLeft, "first"),
+            (self.high, Qt.AlignmentFlag.AlignRight, "last"),
+        ):
+            edit.setAlignment(side)
+            edit.setMaximumWidth(_EDIT_WIDTH)
+            edit.setToolTip(f"Values from here on have the {which} colour; type another.")
+            edit.editingFinished.connect(self._on_typed)
+        ticks = QHBoxLayout()
+        ticks.addWidget(self.low)
+        ticks.addWidget(QLabel(_short(middle)), 1, Qt.AlignmentFlag.AlignHCenter)
+        ticks.addWidget(self.high)
+        ticks.addWidget(self.fit_button)
         layout.addLayout(ticks)
         if n_unknown:
             row = QHBoxLayout()
             row.addWidget(_Swatch(colormap.map(np.nan)[0]))
             row.addWidget(QLabel(f"not known: {n_unknown} tracks"), 1)
             layout.addLayout(row)
+
+    def _on_typed(self) -> None:
+        before = self._colormap.limits
+        ends = []
+        for edit, end in zip((self.low, self.high), before, strict=True):
+            try:
+                typed = float(edit.text().replace(",", "."))
+            except ValueError:
+                typed = end
+            # What was only shown in few digits was not typed.
+            ends.append(end if edit.text() == _short(end) else typed)
+        low, high = ends
+        possible = low < high and (low > 0 or not self._colormap.logarithmic)
+        if possible and (low, high) != before:
+            self.limits_changed.emit((low, high))
+            return
+        for edit, end in zip((self.low, self.high), before, strict=True):
+            edit.setText(_short(end))
 
 
 class Legend(QWidget):
@@ -152,4 +206,9 @@ class Legend(QWidget):
 
     def texts(self) -> Sequence[str]:
         """Return every text that is shown, row by row."""
-        return [] if self.content is None else [x.text() for x in self.content.findChildren(QLabel)]
+        parts = [] if self.content is None else self.content.findChildren(QWidget)
+        return [part.text() for part in parts if isinstance(part, QLabel | QLineEdit)]
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}"

@@ -13,6 +13,7 @@ __all__ = [
     "MODELS",
     "MODEL_COLORS",
     "MODEL_DESCRIPTIONS",
+    "MOTION_COLORS",
     "PROBABILITY_COLUMNS",
     "STATES",
     "UNKNOWN_COLOR",
@@ -67,6 +68,11 @@ MODEL_COLORS: Mapping[str, str] = MappingProxyType(
 From Okabe & Ito, *Color Universal Design* (2008); their yellow is lost on white and their blue on
 black, so neither is used.
 """
+
+MOTION_COLORS: Mapping[str, str] = MappingProxyType(
+    {"immobile": "#4477AA", "confined": "#CCBB44", "free": "#66CCEE", "directed": "#EE6677"}
+)
+"""Colour of each of :data:`STATES`: after Paul Tol's scheme *bright* (2021), *Colour Schemes*."""
 
 UNKNOWN_COLOR = "#999999"
 """Colour of tracks for which no model is called."""

@@ -12,10 +12,13 @@ from perrin.analysis import FLAGS
 from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.tracks import Calibration
 
-__all__ = ["MODEL", "PER_FRAME", "PER_TRACK", "Quantity", "quantity_of", "robust_range"]
+__all__ = ["MODEL", "MOTION", "PER_FRAME", "PER_TRACK", "Quantity", "quantity_of", "robust_range"]
 
 MODEL = "model"
 """The feature that holds the model as an integer code; see :mod:`perrin.models`."""
+
+MOTION = "motion"
+"""The feature that holds the kind of motion as an integer code, as in :mod:`perrin.models`."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ PER_TRACK: Mapping[str, Quantity] = {
 PER_FRAME: Mapping[str, tuple[str, Quantity]] = {
     "p_switch": ("p_switch", Quantity("Switch probability", limits=(0.0, 1.0))),
     "state": ("state", Quantity("State")),
+    MOTION: (MOTION, Quantity("Kind of motion")),
     "diffusivity": ("frame_diffusivity", Quantity("D over time", "diffusivity", logarithmic=True)),
     "alpha": ("frame_alpha", Quantity("α over time", limits=(0.0, 2.0))),
     "weight": ("frame_weight", Quantity("Weight in the call of the model")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from napari_perrin._colors import UNKNOWN
 from napari_perrin._layers import table_of_layer, tracks_layer_data
 from napari_perrin._session import Session
 from perrin.analysis import analyze
+from perrin.inspection import STATE_COLORS
 from perrin.io import read_table
-from perrin.models import MODEL_COLORS, MODELS, UNKNOWN_COLOR
+from perrin.models import MODEL_COLORS, MODELS, MOTION_COLORS, STATES, UNKNOWN_COLOR
 from perrin.pipeline import Recipe
 from perrin.summary import summarize
 from perrin.tracks import Calibration, validate_tracks
@@ -95,6 +97,55 @@ def test_colouring_by_any_number_shows_its_range_and_unit(analyzed: Any, layer: 
         assert low < middle < high
         unknown = layer.features[feature].isna().groupby(layer.data[:, 0]).all().sum()
         assert (f"not known: {unknown} tracks" in texts) == (unknown > 0)
+
+
+def test_the_range_of_the_colours_is_typed_and_fitted(
+    analyzed: Any, layer: Any, qtbot: Any
+) -> None:
+    results = analyzed.results
+    results.color_by("diffusivity")
+    natural = layer.colormaps_dict["diffusivity"].limits
+    known = layer.features["diffusivity"].dropna()
+    assert natural == pytest.approx(np.percentile(known, (2, 98)))
+
+    def type_into(edit: Any, text: str) -> None:
+        edit.clear()
+        qtbot.keyClicks(edit, text)
+        qtbot.keyClick(edit, Qt.Key.Key_Return)
+
+    type_into(results.legend.content.high, "7,5")
+    qtbot.waitUntil(lambda: layer.colormaps_dict["diffusivity"].limits[1] == 7.5)
+    assert layer.colormaps_dict["diffusivity"].limits[0] == natural[0]
+    assert results.legend.texts()[3] == "7.5"
+    # No range: what was there comes back.
+    for nonsense in ("much", "0", "-3"):
+        type_into(results.legend.content.high, nonsense)
+        assert results.legend.content.high.text() == "7.5"
+    qtbot.mouseClick(results.legend.content.fit_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: layer.colormaps_dict["diffusivity"].limits == natural)
+
+
+@pytest.mark.parametrize(
+    ("feature", "names", "colors"),
+    [
+        ("motion", STATES, [MOTION_COLORS[name] for name in STATES]),
+        ("state", ("0, the slowest", "1", "2", "3", "4"), STATE_COLORS),
+        ("too_short", ("no", "yes"), ("#4477AA", "#EE6677")),
+    ],
+)
+def test_codes_have_a_legend_with_fixed_colours(
+    analyzed: Any, layer: Any, feature: str, names: Sequence[str], colors: Sequence[str]
+) -> None:
+    analyzed.results.color_by(feature)
+    codes = layer.features[feature].to_numpy(float)
+    every = [to_rgba(color) for color in (*colors, UNKNOWN_COLOR)]
+    known = np.where(codes >= 0, codes, len(colors)).astype(int)
+    np.testing.assert_allclose(layer.track_colors, np.array(every)[known], atol=1e-6)
+    texts = list(analyzed.results.legend.texts())
+    assert texts[: 3 * len(names) : 3] == list(names)
+    counted = [int(text.replace(",", "")) for text in texts[1::3]]
+    n_rows = layer.data[:, 0].max() + 1 if feature == "too_short" else len(layer.data)
+    assert sum(counted) == n_rows
 
 
 def test_colouring_in_naparis_own_control_is_followed(analyzed: Any, layer: Any) -> None:
