@@ -12,7 +12,9 @@ from perrin.learn.property.trap import COARSE, MASSES
 
 __all__ = ["IMAGE_NETWORKS", "MassPosterior", "bin_edges"]
 
-_N_BINS = 90
+_N_BINS, _N_PARTS = 360, 4
+_NARROWEST = 2e-3  # of a part, in the logarithm of the mass
+_LEAST = 1e-9
 _PIXELS = COARSE * COARSE
 
 
@@ -89,11 +91,11 @@ filters of 3 x 3 and a maximum over 2 x 2, one GRU); of the others no layout is 
 
 
 class MassPosterior(nn.Module):
-    """Density of the mass from what physics makes of the track: about 40,000 weights.
+    """Density of the mass from what physics makes of the track: about 35,000 weights.
 
     Every pair of frames is looked at by itself and beside its neighbours; what they say is averaged
-    with weights that the network gives them. The answer is the logarithm of a probability for each
-    of 90 bins of mass.
+    with weights that the network gives them. The density is a mixture of four Gaussians of the
+    logarithm of the mass, cut to the masses that are possible.
     """
 
     middle: Tensor
@@ -107,7 +109,9 @@ class MassPosterior(nn.Module):
         self.beside = nn.Conv1d(width, width, 3, padding=1)
         self.norm = nn.LayerNorm(width)
         self.weigh = nn.Linear(width, 4)
-        self.head = nn.Sequential(nn.Linear(4 * width, width), nn.GELU(), nn.Linear(width, _N_BINS))
+        self.head = nn.Sequential(
+            nn.Linear(4 * width, width), nn.GELU(), nn.Linear(width, 3 * _N_PARTS)
+        )
 
     def measure_scale(self, tokens: Tensor) -> None:
         """Take the usual values of features from the training's tokens, shape ``(n, 14, 8)``."""
@@ -115,13 +119,18 @@ class MassPosterior(nn.Module):
         self.spread.copy_(tokens.std(dim=(0, 1)))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens, shape ``(n, 14, 8)``, to log probabilities, shape ``(n, 90)``."""
+        """Map tokens, shape ``(n, 14, 8)``, to log probabilities of bins, shape ``(n, 360)``."""
         each = self.each((tokens - self.middle) / self.spread)
         each = self.norm(each + nn.functional.gelu(self.beside(each.mT).mT))
         pooled = self.weigh(each).softmax(dim=1).mT @ each
-        return cast("Tensor", self.head(pooled.flatten(1)).log_softmax(dim=1))
+        weight, place, spread = self.head(pooled.flatten(1)).unflatten(1, (3, _N_PARTS)).unbind(1)
+        width = _NARROWEST + nn.functional.softplus(spread)[:, :, None]
+        edges = bin_edges().to(tokens).log()
+        below = torch.special.ndtr((edges - place[:, :, None]) / width)
+        bins = (weight.softmax(dim=1)[:, None] @ below.diff(dim=2))[:, 0] + _LEAST
+        return cast("Tensor", (bins / bins.sum(dim=1, keepdim=True)).log())
 
 
 def bin_edges() -> Tensor:
-    """Edges of the bins of mass, shape ``(91,)``."""
+    """Edges of the bins of mass, shape ``(361,)``."""
     return torch.linspace(*MASSES, _N_BINS + 1)
