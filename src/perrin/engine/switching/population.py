@@ -134,7 +134,8 @@ def shared_states(
     With ``tracks`` it is the exact likelihood of fractional Brownian motion
     (:mod:`~.evidence`). A single short segment hardly tells slow motion from localization error;
     the error that all segments of a movie share is the one with which the mixture explains them
-    best. Whether some particles are at rest the information criterion decides.
+    best. Particles are at rest if, taken all for moving, a state of them moves less than that error
+    shows.
 
     Occupancies and transitions count the frames of segments and the switches between them, each
     segment in its most probable state.
@@ -152,7 +153,7 @@ def shared_states(
         )
     evidence, noise = _evidence(segments, known, tracks, exposure)
     numbers = range(1, _MOST_STATES + 1) if n_states is None else [n_states]
-    mixture, share = _ordered(_best(evidence, numbers), noise)
+    mixture, share = _ordered(_decided(evidence, numbers, noise), noise)
     rests = bool(share[:, 0].any())
     shares = np.zeros((segments.starts.size, len(mixture.weight) + rests))
     shares[known] = share[:, 1 - rests :]
@@ -192,12 +193,8 @@ def _shared_noise(stretches: Stretches, motion: Array, exposure: float) -> float
     guess = _guessed_noise(stretches.some(rows[:_LONGEST]), exposure)
     rows = rows[np.linspace(0, rows.size - 1, min(_JUDGES, rows.size)).round().astype(np.int64)]
     some, kinds = stretches.some(rows), motion[rows]
-    criteria = np.array(
-        [
-            _best(of_positions(some, kinds, guess * factor, exposure, _COARSE), [2]).criterion
-            for factor in _NOISES
-        ]
-    )
+    seen = (of_positions(some, kinds, guess * by, exposure, _COARSE) for by in _NOISES)
+    criteria = np.array([_best(each, [2], (False, True)).criterion for each in seen])
     at = int(criteria[1:-1].argmin()) + 1
     before, here, after = criteria[at - 1 : at + 2]
     bend = before - 2 * here + after
@@ -230,11 +227,21 @@ def _interval(spread: Array) -> Array:
     return interval
 
 
-def _best(evidence: Evidence, numbers: Iterable[int]) -> _Fit:
-    """Fit mixtures of so many states, with and without particles at rest where both may be."""
-    ruled_out = np.isneginf(evidence.moving)
-    undecided = np.isfinite(evidence.still).all() and not ruled_out.any()
-    rests = (False, True) if undecided else (bool(ruled_out.any()),)
+def _decided(evidence: Evidence, numbers: Iterable[int], noise: float | None) -> _Fit:
+    """Fit the states of moving particles, and rest beside them if there is any."""
+    if noise is None:
+        return _best(evidence, numbers, [bool(np.isneginf(evidence.moving).any())])
+    moving = _best(evidence, numbers, [False])
+    rests = _hidden(moving.mixture, noise).any()
+    return _best(evidence, numbers, [True]) if rests else moving
+
+
+def _hidden(mixture: _Mixture, noise: float) -> npt.NDArray[np.bool_]:
+    """Say which states move less than the noise shows."""
+    return np.exp(mixture.mean[:, 0]) < _HIDDEN * noise**2
+
+
+def _best(evidence: Evidence, numbers: Iterable[int], rests: Iterable[bool]) -> _Fit:
     fits = [_fit(evidence, k, rest) for k, rest in product(numbers, rests)]
     return min(fits, key=lambda fit: fit.criterion)
 
@@ -318,7 +325,7 @@ def _ordered(fit: _Fit, noise: float | None) -> tuple[_Mixture, Array]:
     mixture, share, _ = fit
     order = np.argsort(mixture.mean[:, 0])
     if noise is not None:
-        hidden = np.exp(mixture.mean[order, 0]) < _HIDDEN * noise**2
+        hidden = _hidden(mixture, noise)[order]
         # A population of which nothing moves is a slow one.
         order = order[~hidden] if not hidden.all() else order
     kept = share[:, 1:][:, order]
