@@ -220,6 +220,7 @@ SWITCH_TITLES: Mapping[str, str] = {
     "states": "Second AnDi challenge, states that all particles share (experiment 0: the mean)",
     "anchors": "What others reached",
     "andi2_official": "Scores of andi-datasets on its own tracks",
+    "andi2_official_states": "Scores of andi-datasets for states of populations",
     "sigma": "How large is sigma: mean absolute percentage error, 100 steps",
     "presence": "Is there a switch in the middle of 1,000 steps, by the ratio of the two sigmas",
     "time": "When is the only switch of 1,000 steps: mean absolute error in frames",
