@@ -22,7 +22,6 @@ from perrin.quantities import MODEL, MOTION, PER_FRAME, PER_TRACK
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
 
 __all__ = [
-    "LABEL",
     "ROW",
     "export_table",
     "points_layer_data",
@@ -33,9 +32,6 @@ __all__ = [
 
 ROW = "row"
 """Feature that holds the row of each vertex in the track table the layer was made from."""
-
-LABEL = "label"
-"""Feature that holds the label that a track was given, as its place among the layer's labels."""
 
 _OWN = (ROW, "particle", "track_id")
 # napari indexes tracks by their number: a few huge numbers would cost gigabytes.
@@ -152,9 +148,9 @@ def table_of_layer(layer: Tracks) -> pd.DataFrame:
     columns: dict[str, Any] = {"particle": np.asarray(particle), "frame": data[:, 1]}
     for axis in axes:
         columns[axis] = data[:, AXES.index(axis) - len(AXES)]
-    added = {*noted.get("analysis", ()), *([LABEL] if "labels" in noted else ())}
+    analysed = set(noted.get("analysis", ()))
     for key in features:
-        if key not in (*_OWN, *columns) and key not in added:
+        if key not in (*_OWN, *columns) and key not in analysed:
             columns[str(key)] = features[key].to_numpy()
     table = validate_tracks(pd.DataFrame(columns), source=f"The layer '{layer.name}'")
     calibration = find_calibration(layer).calibration
@@ -167,15 +163,11 @@ def export_table(layer: Tracks) -> pd.DataFrame:
     """Return the track table of a layer with the analysis beside it, codes by their names."""
     table = table_of_layer(layer)
     noted = layer.metadata.get(METADATA_KEY, {})
-    labels = noted.get("labels", ())
-    shown = [*noted.get("analysis", ()), *([LABEL] if labels else [])]
     order = rows_of_table(layer)
-    for key in shown:
+    for key in noted.get("analysis", ()):
         if key in layer.features:
             values = layer.features[key].to_numpy()[order]
-            names = {
-                MODEL: MODELS, MOTION: STATES, LABEL: labels, **noted.get("names", {})
-            }.get(key)  # fmt: skip
+            names = {MODEL: MODELS, MOTION: STATES, **noted.get("names", {})}.get(key)
             table[key] = values if names is None else names_of(values, names)
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,18 +57,19 @@ def save_analysis(
     recipe = (record.recipe or Recipe()).model_copy(update={"filters": curator.filters(layer)})
     curation = None if record.history is None else curator.history(layer).curation
     curated = curation is not None and bool(curation.operations)
+    source = _source(session, layer)
     paths = save_results(
         folder,
-        # What was not done here is left out of the recipe.
+        # How tracks of unknown origin were found is left out of the recipe.
         recipe=recipe.to_yaml(
             comment=f"made in napari from {layer.name}",
-            leave_out=FINDING_STEPS if record.movie is None else (),
+            leave_out=() if record.movie or source.movie or source.sample else FINDING_STEPS,
         ),
         tracks=table_of_layer(layer),
         analysis=None if record.analysis is None else curator.noted(layer, record.analysis),
         curation=curation if curated else None,
         uncurated=curator.history(layer).now.original if curated else None,
-        source=_source(session, layer),
+        source=source,
         overwrite=overwrite,
     )
     record.unsaved = False
@@ -91,15 +93,17 @@ def open_analysis(viewer: Any, folder: str) -> tuple[Tracks, Saved]:
     saved = open_saved(folder)
     session = Session.of(viewer)
     viewer = session.viewer
-    image = _image(viewer, saved)
+    image, problem = _image(viewer, saved)
+    saved = replace(saved, missing=(*saved.missing, *problem))
     table, calibration = saved.history.now.table(), saved.recipe.calibration
-    on_image = image is not None and image.ndim in (3, 4)
+    flat = image is not None and image.ndim not in (3, 4)
+    beneath = None if flat else image
     data = tracks_layer_data(
         table,
         name=saved.source.layer or f"{Path(folder).name} tracks",
         calibration=calibration,
-        geometry=geometry_of(image) if on_image and image is not None else None,
-        ndim=image.ndim if on_image and image is not None else None,
+        geometry=None if beneath is None else geometry_of(beneath),
+        ndim=None if beneath is None else beneath.ndim,
     )
     layer: Tracks = viewer.add_layer(Layer.create(*data))
     record = session.record(layer)
@@ -136,24 +140,28 @@ def _source(session: Session, layer: Tracks) -> Source:
     return known.model_copy(update=seen)
 
 
-def _image(viewer: Any, saved: Saved) -> Image | None:
-    """Return the movie as it is in the window, or open it; ``None`` if it is not there."""
+def _image(viewer: Any, saved: Saved) -> tuple[Image | None, tuple[str, ...]]:
+    """Return the movie, opened if it is not in the window yet, or sentences about why not."""
     sample = saved.source.sample
     path = None if saved.movie is None else str(saved.movie)
     for layer in viewer.layers:
         noted = layer.metadata.get(METADATA_KEY, {})
         same = path is not None and layer.source.path == path
         if isinstance(layer, Image) and (same or (sample and noted.get("sample") == sample)):
-            return layer
+            return layer, ()
     if sample is not None:
         (data,) = open_sample(sample)
-        image: Image = viewer.add_layer(Layer.create(*data))
-        return image
+        return viewer.add_layer(Layer.create(*data)), ()
     if path is None:
-        return None
-    images = [x for x in viewer.open(path) if isinstance(x, Image)]
+        return None, ()
+    try:
+        opened = viewer.open(path)
+    except Exception as error:
+        # Whatever the readers of others raise: the tracks can be shown without the movie.
+        return None, (f"The movie {path} could not be opened: {error}",)
+    images = [x for x in opened if isinstance(x, Image)]
     for image in images:
         if image.ndim in (3, 4) and not image.rgb:
             for name, value in layer_geometry(saved.recipe.calibration, image.ndim).items():
                 setattr(image, name, value)
-    return images[0] if images else None
+    return next(iter(images), None), ()

@@ -221,7 +221,7 @@ class Curator:
             # Pieces of a track that is shown are shown.
             here = np.array(sorted(changed & set(history.now.owner.tolist())), np.int64)
             record.shown = np.union1d(record.shown, here)
-        replace_rows(layer, table, record.analysis)
+        replace_rows(layer, table, record.analysis, changed)
         self._rows[layer] = layer.data
         layer.events.data(value=layer.data)
         if record.analysis is not None:
@@ -277,6 +277,10 @@ class Curator:
                 self._waiting[layer] |= changed
                 return
             record = self._session.record(layer)
+            known = record.analysis
+            if known is None or changed & set(known.per_track["particle"]):
+                # Everything was analysed anew meanwhile.
+                return
             record.analysis = self.noted(layer, fresh)
             show_analysis(layer, table, record.analysis)
             self._mark_switches(layer)

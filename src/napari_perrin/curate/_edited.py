@@ -9,20 +9,26 @@ import pandas as pd
 from napari.layers import Tracks
 
 from napari_perrin._calibration import METADATA_KEY, find_calibration
-from napari_perrin._colors import UNKNOWN, colormap_for
+from napari_perrin._colors import UNKNOWN
 from napari_perrin._features import add_features, analysis_features, color_by
-from napari_perrin._layers import LABEL, tracks_layer_data
+from napari_perrin._layers import rows_of_table, tracks_layer_data
 from napari_perrin._movie_layer import geometry_of
 from napari_perrin.inspect._highlight import Highlight
 from perrin.analysis import Analysis
 from perrin.curation import CuratedTracks
+from perrin.quantities import MODEL
 
-__all__ = ["hide_tracks", "mark_edited", "replace_rows", "show_analysis", "show_labels"]
+__all__ = ["LABEL", "hide_tracks", "mark_edited", "replace_rows", "show_analysis", "show_labels"]
+
+LABEL = "label"
+"""Feature that holds the label that a track was given, as a code."""
 
 _MARK = " (edited)"
 
 
-def replace_rows(layer: Tracks, table: pd.DataFrame, analysis: Analysis | None) -> None:
+def replace_rows(
+    layer: Tracks, table: pd.DataFrame, analysis: Analysis | None, changed: frozenset[int]
+) -> None:
     """Give a layer the rows of another track table; whatever refers to the layer still does.
 
     The layer's event ``data``, by which others learn of it, is left to the caller.
@@ -35,16 +41,18 @@ def replace_rows(layer: Tracks, table: pd.DataFrame, analysis: Analysis | None) 
         A checked track table.
     analysis
         What is known of it; the features of other tracks are unknown.
+    changed
+        Numbers of the tracks that differ, of which features of other origin are unknown.
     """
     calibration = find_calibration(layer).calibration
     data, attributes, _ = tracks_layer_data(
         table, name=layer.name, calibration=calibration, geometry=geometry_of(layer),
         ndim=layer.ndim,
     )  # fmt: skip
-    features = attributes["features"]
+    found = _features_of_others(layer, table, changed)
     if analysis is not None:
-        found = analysis_features(table, analysis)
-        features = features.drop(columns=list(found), errors="ignore").join(found)
+        found = {**found, **analysis_features(table, analysis)}
+    features = attributes["features"].assign(**found)
     colored_by = layer.color_by
     events = layer.events
     # Whoever follows the layer must not meet it without its features.
@@ -57,6 +65,30 @@ def replace_rows(layer: Tracks, table: pd.DataFrame, analysis: Analysis | None) 
     layer.color_by = colored_by if colored_by in layer.features else "track_id"
 
 
+def _features_of_others(
+    layer: Tracks, table: pd.DataFrame, changed: frozenset[int]
+) -> dict[str, Any]:
+    """Return, for other rows, the features that were found of a layer, unknown where it changed."""
+    noted: dict[str, Any] = layer.metadata.get(METADATA_KEY, {})
+    names = [name for name in noted.get("analysis", ()) if name in layer.features]
+    if not names:
+        return {}
+    order = rows_of_table(layer)
+    frames = layer.data[order, 1].astype(np.int64)
+    before = pd.MultiIndex.from_arrays([_owners(layer)[order], frames])
+    rows = before.get_indexer(pd.MultiIndex.from_frame(table[["particle", "frame"]]))
+    known = (rows >= 0) & ~table["particle"].isin(changed).to_numpy()
+    of_codes = {MODEL, *noted.get("names", {})}
+    return {
+        name: np.where(
+            known,
+            layer.features[name].to_numpy()[order][rows],
+            UNKNOWN if name in of_codes else np.nan,
+        )
+        for name in names
+    }
+
+
 def show_analysis(layer: Tracks, table: pd.DataFrame, analysis: Analysis) -> None:
     """Write an analysis into a layer, in the colours that it has."""
     add_features(layer, analysis_features(table, analysis), analysis.calibration)
@@ -67,23 +99,15 @@ def show_analysis(layer: Tracks, table: pd.DataFrame, analysis: Analysis) -> Non
 def show_labels(layer: Tracks, curated: CuratedTracks) -> None:
     """Write the labels into a layer, as codes: napari colours by numbers only."""
     names = sorted({note.label for note in curated.notes.values()} - {""})
-    noted: dict[str, Any] = dict(layer.metadata.get(METADATA_KEY, {}))
-    if not names and "labels" not in noted:
+    if not names and LABEL not in layer.features:
         return
-    noted["labels"] = tuple(names)
-    layer.metadata = {**layer.metadata, METADATA_KEY: noted}
     codes = {
         particle: names.index(note.label) for particle, note in curated.notes.items() if note.label
     }
-    owners = _owners(layer)
-    numbers, places = np.unique(owners, return_inverse=True)
-    of_track = np.array([codes.get(number, UNKNOWN) for number in numbers.tolist()], np.int64)
-    # As for the features of an analysis, the table behind them may be written to.
-    layer.features[LABEL] = of_track[places]
-    layer.colormaps_dict = {
-        **layer.colormaps_dict, LABEL: colormap_for(LABEL, layer.features[LABEL])
-    }  # fmt: skip
-    layer.events.properties()
+    owners = pd.Series(_owners(layer)[rows_of_table(layer)])
+    labels = owners.map(codes).fillna(UNKNOWN).astype(np.int64)
+    calibration = find_calibration(layer).calibration
+    add_features(layer, labels.to_frame(LABEL), calibration, {LABEL: names})
     if layer.color_by == LABEL:
         color_by(layer, LABEL)
 

@@ -12,6 +12,7 @@ from napari.layers import Points, Tracks
 from pandas.testing import assert_frame_equal
 from qtpy.QtCore import Qt
 
+from napari_perrin._features import add_features
 from napari_perrin._layers import export_table, table_of_layer
 from napari_perrin._session import Session
 from napari_perrin.curate._curator import Curator
@@ -111,10 +112,15 @@ def test_a_track_is_split_and_joined_and_it_alone_is_analysed_anew(
     inspector, table = dock("Inspect tracks"), dock("Table of tracks")
     record, before = session.record(analyzed), table_of_layer(analyzed)
     analyzed.color_by = "alpha"
+    crowd = pd.DataFrame({"crowd": before["particle"].to_numpy(float)})
+    add_features(analyzed, crowd, CALIBRATION)
     click(place(analyzed, 40 * 3 + 35))
     viewer.dims.set_current_step(0, 15)
     qtbot.mouseClick(inspector.bar.buttons["split"], LEFT)
     assert record.selection == {40, 91}
+    # What others found of tracks that did not change is theirs still.
+    mine = analyzed.features.groupby("particle")["crowd"].first()
+    assert mine[[10, 40, 91]].tolist() == pytest.approx([10, np.nan, np.nan], nan_ok=True)
     # The table knows at once what can be counted, and the rest when it is there.
     assert column(table, "n_points")[91] == "25"
     settled()
