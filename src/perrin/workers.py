@@ -105,7 +105,6 @@ def _pool(n_processes: int, workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
@@ -165,7 +164,7 @@ def on_cluster(
         futures = client.map(function, list(tasks), pure=False)
         task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 died = future.exception() is not None
                 yield task_of[future.key], WorkerDied() if died else future.result()
         except BaseException:

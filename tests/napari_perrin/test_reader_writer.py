@@ -119,6 +119,26 @@ def test_trackmate_opens(model: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(layer.data[:, -2:], [[2.5, 1.5], [2.25, 1.75], [2.0, 2.0]])
 
 
+@pytest.mark.parametrize("suffix", [".geff", ".xml"])
+def test_tracks_are_saved_and_opened_in_the_formats_of_others(
+    model: Any, csv: Path, table: pd.DataFrame, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == ".geff":
+        pytest.importorskip("geff")
+    (layer,) = model.open(csv, plugin="napari-perrin")
+    path = tmp_path / f"saved{suffix}"
+    assert layer.save(str(path), plugin="napari-perrin") == [str(path)]
+    (again,) = model.open(path, plugin="napari-perrin")
+    np.testing.assert_allclose(again.data, layer.data, rtol=1e-9)
+    np.testing.assert_allclose(again.scale, layer.scale)
+
+
+def test_folders_of_others_are_left_to_others(tmp_path: Path) -> None:
+    for name in ("images.zarr", "empty.geff"):
+        (tmp_path / name).mkdir()
+        assert get_reader(str(tmp_path / name)) is None
+
+
 def test_a_table_named_otherwise_opens(model: Any, tmp_path: Path) -> None:
     path = tmp_path / "live.csv"
     path.write_text("y,x,frame,trajectory\n1.0,2.0,0,7\n1.5,2.5,1,7\n")

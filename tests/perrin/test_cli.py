@@ -272,7 +272,9 @@ def test_version_and_help() -> None:
     assert CliRunner().invoke(perrin_command, ["--version"]).output.split() == [
         "perrin,", "version", perrin.__version__,
     ]  # fmt: skip
-    for name in ("run", "track", "analyze", "samples", "simulate", "train", "benchmark"):
+    for name in (
+        "run", "track", "analyze", "convert", "samples", "simulate", "train", "benchmark",
+    ):  # fmt: skip
         shown = CliRunner().invoke(perrin_command, [name, "--help"])
         assert shown.exit_code == 0, name
         assert "Example" in shown.output, name
@@ -281,7 +283,7 @@ def test_version_and_help() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run"], "Missing argument 'MOVIE'"),
+        (["run"], "Missing argument 'MOVIES...'"),
         (["run", "movie.tif"], "Missing option '--out'"),
         (["track", "movie.tif", "-o", "out", "--search-range", "0"], "0.0 is not in the range x>0"),
         (
