@@ -193,12 +193,10 @@ def resolve_detector(movie: Movie | Any, detector: Detector | None = None) -> De
 def minmass_of(movie: Movie, detector: TrackpyDetector) -> float:
     """Return the least brightness of a spot, from the noise of three frames."""
     numbers = np.unique(np.linspace(0, movie.n_frames - 1, _FRAMES_FOR_NOISE).astype(int))
-    found = []
-    for number in numbers:
-        image = movie.frame(int(number))
+    images = [movie.frame(int(number)) for number in numbers]
+    for number, image in zip(numbers, images, strict=True):
         check_finite(image, int(number), movie.name)
-        found.append(detector.find_minmass(image))
-    return float(np.median(found))
+    return detector.find_minmass(*images)
 
 
 def check_finite(image: npt.NDArray[Any], number: int, name: str) -> None:

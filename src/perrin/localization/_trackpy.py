@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import field_validator, model_validator
-from scipy.ndimage import convolve
 
 from perrin._trackpy import quiet
 from perrin.errors import InputError
@@ -240,27 +239,29 @@ class TrackpyDetector(Parameters):
         table: pd.DataFrame = found.reset_index(drop=True)
         return table
 
-    def find_minmass(self, image: npt.NDArray[Any]) -> float:
-        """Return the brightness above which a spot of ``image`` is unlikely to be noise.
+    def find_minmass(self, *images: npt.NDArray[Any]) -> float:
+        """Return the brightness above which a spot of some images is unlikely to be noise.
 
-        The noise of the image is measured with a filter that flat and sloping backgrounds and
+        The noise of each image is measured with a filter that flat and sloping backgrounds and
         most spots leave alone (Immerkær 1996), taking the median so that the spots do not count.
-        Then spots are sought in an image of nothing but that noise, and the limit is set five
+        Then spots are sought in an image of nothing but the median noise, and the limit is set five
         standard deviations above the mean brightness of what is found there.
 
         Raises
         ------
         InputError
-            If the image is smaller than a spot.
+            If an image is smaller than a spot.
 
         References
         ----------
         J. Immerkær, Comput. Vis. Image Underst. 64, 300 (1996).
         """
-        self._check(image)
-        sigma = noise_of(image)
+        for image in images:
+            self._check(image)
+        sigma = float(np.median([noise_of(image) for image in images]))
         if sigma == 0:
             return 0.0
+        image = images[0]
         side = _NOISE_SIDE[image.ndim]
         # A fixed seed: the same image must always give the same limit.
         noise = np.random.default_rng(0).normal(0.0, sigma, (side,) * image.ndim)
@@ -345,10 +346,8 @@ def _stretch(image: npt.NDArray[Any], *, invert: bool) -> _Stretched:
 
 def noise_of(image: npt.NDArray[Any]) -> float:
     """Return the standard deviation of the noise of single pixels, robust against spots."""
-    step = np.array([1.0, -2.0, 1.0])
-    kernel = np.multiply.outer(step, step)
     values = image.astype(np.float64)
-    planes = values if image.ndim == 3 else values[None]
-    residual = convolve(planes, kernel[None], mode="nearest")[:, 1:-1, 1:-1]
+    # The filter is [1, -2, 1] along both axes of the plane.
+    residual = np.diff(np.diff(values, 2, axis=-1), 2, axis=-2)
     # 1.4826 turns the median of absolute values into a standard deviation of Gaussian noise.
-    return float(1.4826 * np.median(np.abs(residual)) / np.sqrt((kernel**2).sum()))
+    return float(1.4826 * np.median(np.abs(residual)) / 6)
