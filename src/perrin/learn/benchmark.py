@@ -50,6 +50,7 @@ _NETWORKS = {
 _FEW = ("C: 2 layers of 10, weighted", "Perrin", "Perrin, from the engine")
 _N_TRACKS = (5, 10, 20)
 _FOLDS = 3
+_REPEATS = 2
 _STEPS_OF_FEW = 30
 
 _GENERATORS = {
@@ -91,7 +92,7 @@ def learn(
     dict of pandas.DataFrame
         ``environments``: for each ``network`` what :meth:`~.report.Report.accuracy` returns,
         three-fold cross-validation by movie. ``few_tracks``: accuracy on pieces of 30 steps
-        by number of training tracks per class, mean and standard error of three divisions.
+        by number of training tracks per class, mean and standard error of two divisions.
         ``generated``: :func:`~.resemblance.resemblance` of made tracks with cells that the
         generator never saw, for a network as published and for Perrin's, and, in the column
         ``other cells``, of the cells that it learnt from.
@@ -122,7 +123,7 @@ def _environments(run: _Run) -> pd.DataFrame:
 def _few_tracks(run: _Run) -> pd.DataFrame:
     labelled = collect(run.cells().items())
     rows = []
-    for repeat in range(_FOLDS):
+    for repeat in range(_REPEATS):
         rng = np.random.default_rng([run.seed, repeat])
         fold = folds_of(labelled, _FOLDS, run.seed)
         held_out, rest = np.flatnonzero(fold == repeat), np.flatnonzero(fold != repeat)
