@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from perrin.errors import InputError, OutputError, PerrinError
-from perrin.io import Checkpoint, is_movie, read_movie, read_table
+from perrin.io import UNFINISHED, Checkpoint, is_movie, read_movie, read_table
 from perrin.pipeline import Recipe, run
 from perrin.results import (
     ANALYSIS_TABLES,
@@ -36,8 +36,6 @@ __all__ = [
     "run_movies",
     "summary_table",
 ]
-
-UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from perrin.io._atomic import atomic_files, atomic_write
 from perrin.io._challenge import write_challenge
-from perrin.io._checkpoint import Checkpoint, fingerprint
+from perrin.io._checkpoint import UNFINISHED, Checkpoint, fingerprint
 from perrin.io._movie import Movie, as_movie
-from perrin.io._open import MOVIE_SUFFIXES, is_movie, read_movie
+from perrin.io._open import is_movie, read_movie
 from perrin.io._results import write_analysis, write_together
 from perrin.io._tables import read_table, read_tracks, with_calibration, write_table, write_tracks
 
 __all__ = [
-    "MOVIE_SUFFIXES",
+    "UNFINISHED",
     "Checkpoint",
     "Movie",
     "as_movie",

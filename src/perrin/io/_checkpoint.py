@@ -21,7 +21,10 @@ from perrin.errors import PerrinError
 from perrin.io._atomic import atomic_files
 from perrin.io._movie import Movie
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["UNFINISHED", "Checkpoint", "fingerprint"]
+
+UNFINISHED = ".unfinished"
+"""How the name of a folder ends that holds work which is not finished."""
 
 _WORK = "work.yaml"
 _PART = re.compile(r"frames_(\d+)_(\d+)\.npz")
@@ -58,7 +61,7 @@ class Checkpoint:
     def beside(cls, results: str | os.PathLike[str]) -> Self:
         """Return the checkpoint of a folder of results, ``NAME.unfinished`` beside it."""
         path = Path(results).resolve()
-        return cls(path.with_name(f"{path.name}.unfinished"))
+        return cls(path.with_name(f"{path.name}{UNFINISHED}"))
 
     @property
     def n_frames(self) -> int:

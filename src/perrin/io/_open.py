@@ -10,7 +10,7 @@ from pathlib import Path
 from perrin.errors import InputError
 from perrin.io._movie import Movie, check_movie
 
-__all__ = ["MOVIE_SUFFIXES", "is_movie", "read_movie"]
+__all__ = ["is_movie", "read_movie"]
 
 _Reader = Callable[[Path, int | None, str | None, int | None], Movie]
 
@@ -24,9 +24,6 @@ _READERS = {
     ".lif": ("_lif:read_lif", "lif"),
 }
 _ZARR_FILES = (".zattrs", ".zgroup", ".zarray", "zarr.json")
-
-MOVIE_SUFFIXES = tuple(_READERS)
-"""Names of movies end like this."""
 
 
 def read_movie(
@@ -94,7 +91,7 @@ def is_movie(path: Path) -> bool:
     """Say whether a path looks like a movie, from its name or, for a Zarr folder, its content."""
     if path.is_dir():
         return any((path / name).is_file() for name in _ZARR_FILES)
-    return path.suffix.lower() in MOVIE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in _READERS and path.is_file()
 
 
 def _suffix(path: Path) -> str:

@@ -17,7 +17,6 @@ from perrin.io._trackmate_writing import write_trackmate
 from perrin.tracks import Calibration, validate_tracks
 
 __all__ = [
-    "TRACK_SUFFIXES",
     "check_suffix",
     "read_table",
     "read_tracks",
@@ -36,8 +35,6 @@ _EXACT: dict[str, Any] = (
     if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     else {"float_precision": "round_trip"}
 )
-TRACK_SUFFIXES = (*_TEXT, *_PARQUET, ".xml", ".geff")
-"""Names of files of tracks end like this."""
 _STANDARD = ("particle", "frame", "z", "y", "x")
 
 
