@@ -30,7 +30,9 @@ moves against the force, as if the potential had the wrong sign.
 
 _LEVELS = (0.05, 0.5, 0.95)
 _USUAL_ERROR, _ERROR_SPREAD = 0.2, 1.2  # px, and the natural logarithm's standard deviation
-_NOISE_SPREAD = 2.5
+_NOISE_SPREAD = {"overdamped": 2.5, "inertial": 4.0}  # of the natural logarithm
+_HIDDEN_SHARE = 1e-4
+"""Of the squared acceleration, times a frame: what an image that is nearly right does not show."""
 _RESPONSES = np.concatenate([-np.logspace(1, -2, 13), [0.0], np.logspace(-2, 1, 40)])
 
 
@@ -234,7 +236,7 @@ class _Track:
             _filter.inertial(*given, False, 0.0, self.speed, parameters[possible], found)
         density[possible] = found
         if self.how.thermal_energy is None:
-            off = (values[:, 1] - np.log(self.guess.random)) / _NOISE_SPREAD
+            off = (values[:, 1] - np.log(self.guess.random)) / _NOISE_SPREAD[self.how.motion]
             density -= 0.5 * off**2
         if self.how.localization_error is None:
             density -= 0.5 * ((values[:, -1] - np.log(_USUAL_ERROR)) / _ERROR_SPREAD) ** 2
@@ -289,4 +291,4 @@ def _guess(frames: Ints, positions: Floats, force: Floats, motion: str) -> _Gues
     between = (apart[1:] + apart[:-1]) / 2
     acceleration = (velocity[1:] - velocity[:-1]) / between
     square = float((acceleration**2).mean()) or 1e-12
-    return _Guess(square**0.5 / max(size, 1e-12), 0.1 * square)
+    return _Guess(square**0.5 / max(size, 1e-12), _HIDDEN_SHARE * square)
