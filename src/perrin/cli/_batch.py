@@ -14,14 +14,13 @@ from tqdm import tqdm
 from perrin.batch import (
     MovieJob,
     Outcome,
-    find_movies,
     read_per_track,
     run_movies,
     summary_table,
 )
 from perrin.cli._shell import note, progress_bars
 from perrin.errors import OutputError
-from perrin.io import write_together
+from perrin.io import find_movies, write_together
 from perrin.pipeline import Recipe
 from perrin.report import REPORT_BEGINS, movies_report
 from perrin.results import check_files

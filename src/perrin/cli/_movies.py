@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perrin.analysis import Analysis
-from perrin.batch import MovieJob, is_one_movie
+from perrin.batch import MovieJob
 from perrin.cli._batch import run_batch
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
 from perrin.curation import Curation
 from perrin.engine.engines import ENGINES
-from perrin.io import Checkpoint, Movie, read_movie, read_tracks
+from perrin.io import Checkpoint, Movie, is_one_movie, read_movie, read_tracks
 from perrin.pipeline import FINDING_STEPS, Recipe, analyze_curated, run, track_movie
 from perrin.results import (
     Source,

@@ -3,6 +3,7 @@
 from perrin.io._atomic import atomic_files, atomic_write
 from perrin.io._challenge import write_challenge
 from perrin.io._checkpoint import UNFINISHED, Checkpoint, fingerprint
+from perrin.io._find import find_movies, is_one_movie
 from perrin.io._movie import Movie, as_movie
 from perrin.io._open import is_movie, read_movie
 from perrin.io._results import write_analysis, write_together
@@ -15,8 +16,10 @@ __all__ = [
     "as_movie",
     "atomic_files",
     "atomic_write",
+    "find_movies",
     "fingerprint",
     "is_movie",
+    "is_one_movie",
     "read_movie",
     "read_table",
     "read_tracks",
