@@ -93,9 +93,7 @@ class CurationActions:
             tracks = LayerTracks.of(layer)
         except InputError:
             return []
-        return [
-            x for x in sorted(self._session.record(layer).selection) if tracks.place(x) is not None
-        ]
+        return [int(x) for x in tracks.among(self._session.record(layer).selection)]
 
     def is_possible(self, name: str) -> bool:
         """Say whether something can be done now."""

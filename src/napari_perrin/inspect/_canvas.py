@@ -219,7 +219,8 @@ class Canvas:
             opacity[~selected] = 0 if record.only_selected else FAINT
         if record.shown is not None:
             opacity[~tracks.are(record.shown)] = 0
-        highlight.show(opacity[tracks.vertex_track])
+        # Sorting the table changes the order alone.
+        highlight.show(None if (opacity == 1).all() else opacity[tracks.vertex_track])
 
 
 def _names(event: Any) -> set[str]:

@@ -50,7 +50,11 @@ class Highlight:
         """
         if opacity is None and self._opacity is None:
             return
-        self._opacity = opacity
+        before, self._opacity = self._opacity, opacity
+        layer = self._layer()
+        if layer is not None and layer.track_colors is self._mine and _same(opacity, before):
+            # Drawing a million vertices anew takes its time.
+            return
         self._paint()
 
     def hide(self, hidden: npt.NDArray[np.bool_] | None) -> None:
@@ -89,3 +93,7 @@ class Highlight:
         if self._hidden is not None:
             self._mine[self._hidden, 3] = 0
         layer.track_colors = self._mine
+
+
+def _same(one: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other)

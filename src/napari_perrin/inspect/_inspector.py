@@ -165,7 +165,8 @@ class InspectorWidget(TracksView):
             return None
         if self.report is not None and self.report.particle in self.selection:
             return self.report.particle
-        return min((x for x in self.selection if self.tracks.place(x) is not None), default=None)
+        here = self.tracks.among(self.selection)
+        return int(here[0]) if here.size else None
 
     def _show_report(self) -> None:
         report = self.report

@@ -90,6 +90,10 @@ class LayerTracks:
         wanted = np.fromiter(particles, np.int64, len(particles))
         return np.isin(self.particles, wanted)
 
+    def among(self, particles: frozenset[int]) -> Ints:
+        """Return those of some tracks that are there, sorted."""
+        return np.asarray(self.particles[self.are(particles)])
+
     def numbers(self, analysis: Analysis | None) -> pd.DataFrame:
         """Return one row per track, in the order of ``particles``.
 

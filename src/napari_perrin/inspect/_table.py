@@ -127,7 +127,8 @@ class TableWidget(TracksView):
         last = self.model.columnCount() - 1
         for block in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if rows.size else ():
             top, bottom = int(block[0]), int(block[-1])
-            selection.select(self.model.index(top, 0), self.model.index(bottom, last))
+            # Unlike model.index, this does not ask for the size of the table each time.
+            selection.select(self.model.createIndex(top, 0), self.model.createIndex(bottom, last))
         chosen = self.table.selectionModel()
         if chosen is not None:
             self._syncing = True
@@ -219,7 +220,11 @@ class TableWidget(TracksView):
         if self._syncing or self.layer is None or chosen is None:
             return
         particles = self.model.particles
-        rows = [index.row() for index in chosen.selectedRows()]
+        # Asking for each selected row takes seconds when there are thousands.
+        selection = chosen.selection()
+        ranges = [selection[place] for place in range(len(selection))]
+        blocks = [np.arange(block.top(), block.bottom() + 1) for block in ranges]
+        rows = np.unique(np.concatenate(blocks)) if blocks else np.empty(0, np.intp)
         self._syncing = True
         self.session.select(self.layer, particles[rows].tolist())
         self._syncing = False
