@@ -29,7 +29,7 @@ class Beliefs(NamedTuple):
     shares: Floats  # (k,): of each motion among all steps
     goes_on: Floats  # (AGES, memory + 1): probability of a next localization, after some misses
     newcomers: float  # localizations per pixel and frame that belong to no earlier one
-    search_range: float
+    longest: float  # way from one frame to the next that is looked at
 
 
 class Active(NamedTuple):
@@ -163,7 +163,7 @@ def _candidates(
     most = 0
     for i in range(n):
         most = max(most, min(frame - active.frame[i] - 1, memory))
-    longest = beliefs.search_range * math.sqrt(most + 1.0)
+    longest = beliefs.longest * math.sqrt(most + 1.0)
     corner, size, number, starts, order = _cells(positions, longest)
     low, high = np.zeros(3, np.int64), np.ones(3, np.int64)
     for i in range(n):
@@ -171,7 +171,7 @@ def _candidates(
         misses = frame - active.frame[i] - 1
         if misses > memory:
             continue  # no frame between held any spot
-        reach = beliefs.search_range * math.sqrt(misses + 1.0)
+        reach = beliefs.longest * math.sqrt(misses + 1.0)
         goes_on = beliefs.goes_on[min(active.length[i], AGES) - 1, misses]
         odds = goes_on / (1 - goes_on) / beliefs.newcomers
         for a in range(dim):
