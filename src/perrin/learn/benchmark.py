@@ -21,6 +21,7 @@ from perrin.learn.parameters import EnvironmentTraining, GeneratorTraining
 from perrin.learn.report import answers_about
 from perrin.learn.resemblance import resemblance
 from perrin.simulate.superstatistics import simulate_cells
+from perrin.tracks import Calibration
 
 __all__ = ["PUBLISHED", "TITLES", "learn"]
 
@@ -60,6 +61,7 @@ _GENERATORS = {
     "Perrin": GeneratorTraining(epochs=60),
 }
 _GENERATED = ("plastic", "collagen")
+_INTERVAL = 300.0  # s, the steps of Rieke (2016)
 _JUDGE = EnvironmentTraining(folds=2, epochs=10)
 
 
@@ -158,17 +160,12 @@ def _accuracy_of_few(
 
 def _generated(run: _Run) -> pd.DataFrame:
     tables = []
-    given, fresh = run.cells(), run.cells(more=1)
+    seen, unseen = run.cells(), run.cells(more=1)
     for name in _GENERATED:
-        real = fresh[name].drop(columns="movie")
+        given, real = _at_steps(seen[name]), _at_steps(unseen[name])
         found = {
-            **{
-                kind: _made(run, given[name], real, training)
-                for kind, training in _GENERATORS.items()
-            },
-            "other cells": resemblance(
-                real, given[name].drop(columns="movie"), _JUDGE, progress=run.progress
-            ),
+            **{kind: _made(run, given, real, training) for kind, training in _GENERATORS.items()},
+            "other cells": resemblance(real, given, _JUDGE, progress=run.progress),
         }
         table = pd.DataFrame({"cells": name, "measure": found["Perrin"]["measure"]})
         for kind, part in found.items():
@@ -177,10 +174,19 @@ def _generated(run: _Run) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).round(4)
 
 
+def _at_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """Take the frames that are :data:`_INTERVAL` apart, and forget the movies."""
+    calibration: Calibration = table.attrs["calibration"]
+    every = round(_INTERVAL / calibration.time_scale)
+    part = table[table["frame"] % every == 0].drop(columns="movie")
+    part["frame"] //= every
+    part.attrs["calibration"] = calibration.model_copy(update={"frame_interval": _INTERVAL})
+    return part
+
+
 def _made(
     run: _Run, given: pd.DataFrame, real: pd.DataFrame, training: GeneratorTraining
 ) -> pd.DataFrame:
     learnt = learn_generator([given], training, progress=run.progress)
-    # Recorded more finely than the generator's steps, the real tracks set the length.
     made = generate_tracks(learnt.network, n_tracks=real["particle"].nunique(), seed=run.seed)
     return resemblance(real, made, _JUDGE, progress=run.progress)

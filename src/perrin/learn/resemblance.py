@@ -66,10 +66,10 @@ def resemblance(
     rows = [*_distributions(ours, theirs), *_means(ours, theirs), *_faults(ours, theirs, both)]
     if judge is not None:
         report = cross_validated(both, judge, progress=progress).report.accuracy()
-        for n_steps in _JUDGED_BY:
+        accuracy = report.set_index("n_steps")["balanced"]
+        for n_steps in sorted(set(_JUDGED_BY) & set(accuracy.index), reverse=True):
             what = f"{n_steps} steps" if n_steps else "whole tracks"
-            part = report[report["n_steps"] == n_steps]
-            rows.append((f"judge's accuracy, {what}", float(part["balanced"].iloc[0]), 0.5))
+            rows.append((f"judge's accuracy, {what}", float(accuracy[n_steps]), 0.5))
     return pd.DataFrame(rows, columns=["measure", "value", "ideal"])
 
 
