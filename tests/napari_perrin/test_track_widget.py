@@ -63,7 +63,7 @@ def test_parameters_in_the_form_are_the_ones_used(
     viewer.add_image(movie, name="beads")
     widget = dock("Track particles")
     widget.recipe_form.parts["detector"].form.fields["diameter"].value = 9
-    widget.recipe_form.parts["linker"].fields["min_length"].value = 30
+    widget.recipe_form.parts["linker"].form.fields["min_length"].value = 30
     run(widget)
     layer = viewer.layers["beads tracks"]
     recipe = Session.of(viewer).record(layer).recipe

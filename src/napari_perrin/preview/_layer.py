@@ -68,22 +68,24 @@ class PreviewLayer:
         data, attributes, kind = points_layer_data(
             table, name=_NAME, geometry=geometry_of(movie), ndim=movie.ndim
         )
-        if not self.is_there:
+        layer = self.layer
+        if layer is None or not self.is_there:
             attributes |= {
                 "features": None,
                 "metadata": {METADATA_KEY: {_PREVIEW: True}},
                 "border_width": _BORDER,
+                "border_color": color,
+                "size": size,
                 "visible": True,
             }
             self.layer = Layer.create(data, attributes, kind)
             self._add(self.layer)
-        elif self.layer is not None:
-            self.layer.data = data
-        if self.layer is not None:
-            self.layer.size = size
-            self.layer.border_color = color
-            self.layer.current_size = size
-            self.layer.current_border_color = color
+            return
+        # Each of these draws the layer anew.
+        if layer.current_size != size:
+            layer.current_size = size
+            layer.size = size
+        layer.data = data
 
     def remove(self) -> None:
         """Take the layer away."""
