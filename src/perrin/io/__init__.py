@@ -7,7 +7,8 @@ from perrin.io._find import find_movies, is_one_movie
 from perrin.io._movie import Movie, as_movie
 from perrin.io._open import is_movie, read_movie
 from perrin.io._results import write_analysis, write_together
-from perrin.io._tables import read_table, read_tracks, with_calibration, write_table, write_tracks
+from perrin.io._tables import read_table, write_table
+from perrin.io._tracks import read_tracks, with_calibration, write_tracks
 
 __all__ = [
     "UNFINISHED",
