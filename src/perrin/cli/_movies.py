@@ -168,7 +168,7 @@ def run_command(
       perrin run recordings --out results --recipe beads/recipe.yaml --workers 4
     """
     recipe = _recipe(recipe_file, options)
-    if scheduler is not None or workers is not None or not is_one_movie(movies):
+    if scheduler is not None or not is_one_movie(movies):
         if curation_file is not None:
             raise click.UsageError("--curation is of one movie; it cannot be done to several.")
         job = MovieJob(
