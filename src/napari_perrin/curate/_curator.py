@@ -221,7 +221,7 @@ class Curator:
             # Pieces of a track that is shown are shown.
             here = np.array(sorted(changed & set(history.now.owner.tolist())), np.int64)
             record.shown = np.union1d(record.shown, here)
-        replace_rows(layer, table, record.analysis, changed)
+        replace_rows(layer, table, changed)
         self._rows[layer] = layer.data
         layer.events.data(value=layer.data)
         if record.analysis is not None:

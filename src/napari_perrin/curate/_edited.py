@@ -26,9 +26,7 @@ LABEL = "label"
 _MARK = " (edited)"
 
 
-def replace_rows(
-    layer: Tracks, table: pd.DataFrame, analysis: Analysis | None, changed: frozenset[int]
-) -> None:
+def replace_rows(layer: Tracks, table: pd.DataFrame, changed: frozenset[int]) -> None:
     """Give a layer the rows of another track table; whatever refers to the layer still does.
 
     The layer's event ``data``, by which others learn of it, is left to the caller.
@@ -39,20 +37,15 @@ def replace_rows(
         Its colours, calibration and place stay as they are.
     table
         A checked track table.
-    analysis
-        What is known of it; the features of other tracks are unknown.
     changed
-        Numbers of the tracks that differ, of which features of other origin are unknown.
+        Numbers of the tracks that differ: what was found of them is no longer known.
     """
     calibration = find_calibration(layer).calibration
     data, attributes, _ = tracks_layer_data(
         table, name=layer.name, calibration=calibration, geometry=geometry_of(layer),
         ndim=layer.ndim,
     )  # fmt: skip
-    found = _features_of_others(layer, table, changed)
-    if analysis is not None:
-        found = {**found, **analysis_features(table, analysis)}
-    features = attributes["features"].assign(**found)
+    features = attributes["features"].assign(**_found(layer, table, changed))
     colored_by = layer.color_by
     events = layer.events
     # Whoever follows the layer must not meet it without its features.
@@ -60,15 +53,11 @@ def replace_rows(
         layer.color_by = "track_id"
         layer.data = data
         layer.features = features
-    if analysis is not None:
-        show_analysis(layer, table, analysis)
     layer.color_by = colored_by if colored_by in layer.features else "track_id"
 
 
-def _features_of_others(
-    layer: Tracks, table: pd.DataFrame, changed: frozenset[int]
-) -> dict[str, Any]:
-    """Return, for other rows, the features that were found of a layer, unknown where it changed."""
+def _found(layer: Tracks, table: pd.DataFrame, changed: frozenset[int]) -> dict[str, Any]:
+    """Return, for other rows, the features that analyses found, unknown where tracks changed."""
     noted: dict[str, Any] = layer.metadata.get(METADATA_KEY, {})
     names = [name for name in noted.get("analysis", ()) if name in layer.features]
     if not names:
@@ -78,12 +67,12 @@ def _features_of_others(
     before = pd.MultiIndex.from_arrays([_owners(layer)[order], frames])
     rows = before.get_indexer(pd.MultiIndex.from_frame(table[["particle", "frame"]]))
     known = (rows >= 0) & ~table["particle"].isin(changed).to_numpy()
-    of_codes = {MODEL, *noted.get("names", {})}
+    codes = {MODEL, *noted.get("names", {})}
     return {
         name: np.where(
             known,
             layer.features[name].to_numpy()[order][rows],
-            UNKNOWN if name in of_codes else np.nan,
+            UNKNOWN if name in codes else np.nan,
         )
         for name in names
     }
