@@ -168,12 +168,10 @@ def run_command(
       perrin run recordings --out results --recipe beads/recipe.yaml --workers 4
     """
     recipe = _recipe(recipe_file, options)
+    job = MovieJob(movies[0], out, recipe, channel, axes, series, device, table_format, overwrite)
     if scheduler is not None or not is_one_movie(movies):
         if curation_file is not None:
             raise click.UsageError("--curation is of one movie; it cannot be done to several.")
-        job = MovieJob(
-            movies[0], out, recipe, channel, axes, series, device, table_format, overwrite
-        )
         return run_batch(movies, out, job, workers=workers, scheduler=scheduler, quiet=quiet)
     (movie,) = movies
     curation = None if curation_file is None else Curation.read(curation_file)
@@ -191,7 +189,7 @@ def run_command(
         )
         paths = save_results(
             out,
-            recipe=_recipe_text(result.recipe, movie),
+            recipe=job.recipe_text(result.recipe),
             tracks=result.tracks,
             analysis=result.analysis,
             curation=result.curation,
