@@ -31,11 +31,13 @@ def main() -> None:
     (movie,) = viewer.open_sample("napari-perrin", "two_state_receptors")
     low, high = np.percentile(movie.data[::10], (1, 99.8))
     movie.contrast_limits = (float(low), float(high) * 1.5)
-    for name in ("Track particles", "Analyze tracks"):
-        run(viewer.window.add_plugin_dock_widget("napari-perrin", name)[1])
+    open_widget = viewer.window.add_plugin_dock_widget
+    run(open_widget("napari-perrin", "Track particles")[1])
+    analyze = open_widget("napari-perrin", "Analyze tracks")[1]
+    run(analyze)
     tracks = Session.of(viewer).current
     tracks.tail_width = 3
-    population = viewer.window.add_plugin_dock_widget("napari-perrin", "Population")[1]
+    population = open_widget("napari-perrin", "Population")[1]
     viewer.dims.set_current_step(0, 2 * movie.data.shape[0] // 3)
     loop = QEventLoop()
     population.looked.connect(loop.quit)
@@ -48,7 +50,12 @@ def main() -> None:
     settle()
     _take(viewer, folder / "population.png")
 
+    # Something to find: three tracks are gone, and one ends early.
+    track, frame = tracks.data[:, 0], tracks.data[:, 1]
+    tracks.data = tracks.data[(track > 2) & ((track != 5) | (frame < 90))]
+    run(analyze)
     Session.of(viewer).select(tracks, ())
+    population.parent().raise_()
     population.truth.sample_button.click()
     population.truth.parent().button.setChecked(True)
     population.choose("true_n_switches", "n_switches")
