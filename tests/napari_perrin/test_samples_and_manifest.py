@@ -30,7 +30,7 @@ def test_widgets_are_in_the_layers_menus(manifest: PluginManifest) -> None:
     menus = manifest.contributions.menus
     in_menu = {name: [item.command for item in items] for name, items in menus.items()}
     assert in_menu["napari/layers/track"] == ["napari-perrin.track_particles"]
-    looking = ["inspect_tracks", "table_of_tracks", "statistics_of_tracks"]
+    looking = ["inspect_tracks", "table_of_tracks", "statistics_of_tracks", "population"]
     assert in_menu["napari/layers/measure"] == [
         f"napari-perrin.{name}" for name in ("analyze_tracks", *looking)
     ]
