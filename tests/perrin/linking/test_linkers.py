@@ -46,17 +46,16 @@ def partition(tracks: pd.DataFrame) -> set[tuple[tuple[int, float], ...]]:
 
 def test_slow_particles_among_fast_ones_are_not_lost() -> None:
     """Less than half is lost of what the plain linkers lose at their best search range."""
-    spots = [crowd(seed) for seed in (1, 2)]
+    spots = [crowd(seed, n_frames=25) for seed in (1, 2)]
     ours = np.mean([beta(one, MotionLinker()) for one in spots])
-    for kind in (NearestLinker, LapLinker):
-        for search_range in (2.5, 4.0, 6.0):
-            for memory in (0, 3):
-                other = kind(search_range=search_range, memory=memory)
-                theirs = np.mean([beta(one, other) for one in spots])
-                assert 1 - ours < (1 - theirs) / 2
+    for search_range in (2.5, 3.5, 4.5):
+        given = {"search_range": search_range, "memory": 3}
+        for other in (NearestLinker(**given, adaptive_stop=1), LapLinker(**given)):
+            theirs = np.mean([beta(one, other) for one in spots])
+            assert 1 - ours < (1 - theirs) / 2
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_fewer_links_are_wrong_than_to_the_nearest_spot(seed: int) -> None:
     """What is said to be expected of links to the nearest spot bounds those of the linker."""
     spots = crowd(seed)
@@ -70,7 +69,7 @@ def test_fewer_links_are_wrong_than_to_the_nearest_spot(seed: int) -> None:
 def test_particles_that_cross_keep_their_direction() -> None:
     rng = np.random.default_rng(3)
     right = {linker.kind: 0 for linker in LINKERS}
-    for _ in range(10):
+    for _ in range(6):
         # Two of them meet in the middle; others, far away, show how particles move here.
         angle = rng.uniform(0, 2 * np.pi, 8)
         start = np.column_stack((np.arange(8) * 60.0, np.zeros(8)))
@@ -86,11 +85,11 @@ def test_particles_that_cross_keep_their_direction() -> None:
             right[linker.kind] += bool(
                 tracks.groupby("truth")["particle"].nunique()[:2].eq(1).all()
             )
-    assert right["motion"] >= 9
+    assert right["motion"] == 6
     assert right["motion"] > max(right["nearest"], right["lap"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(LINKERS))
 def test_the_order_of_rows_and_where_the_field_lies_change_nothing(seed: int, kind: Linker) -> None:
     spots = crowd(seed % 1000, n=15, n_frames=12)
