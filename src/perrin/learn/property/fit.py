@@ -287,7 +287,8 @@ def _guess(frames: Ints, positions: Floats, force: Floats, motion: str) -> _Gues
     size = float(np.sqrt((force**2).mean()))
     if motion == "overdamped":
         spread = float((velocity**2 * apart).mean() / 2) or 1e-12
-        return _Guess(float(np.sqrt((velocity**2).mean())) / max(size, 1e-12), spread)
+        square = float((velocity**2).mean()) or 1e-12
+        return _Guess(square**0.5 / max(size, 1e-12), spread)
     between = (apart[1:] + apart[:-1]) / 2
     acceleration = (velocity[1:] - velocity[:-1]) / between
     square = float((acceleration**2).mean()) or 1e-12

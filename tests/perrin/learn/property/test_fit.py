@@ -73,6 +73,8 @@ def test_einsteins_relation_makes_the_mobility_much_more_precise(hills, brownian
     assert widths[1] < 0.6 * widths[0]
     assert abs(z_scores(tied, "mobility", 0.4).mean()) < 3 / 12**0.5
     np.testing.assert_allclose(tied["diffusivity"], tied["mobility"], rtol=1e-9)
+    known = PotentialFit(thermal_energy=1.0, localization_error=0.1)  # one number is left to find
+    assert abs(z_scores(fit_in_potential(brownian, hills, known), "mobility", 0.4).mean()) < 1
 
 
 def test_mass_of_inertial_particles_with_missing_frames(hills, rolling):
@@ -124,6 +126,13 @@ def test_short_tracks_and_those_outside_are_flagged_and_left_empty(hills, browni
     found = fit_in_potential(pd.concat([outside, short]), hills)
     assert list(found["flags"]) == ["leaves_image", "too_short"]
     assert found[["mobility", "diffusivity", "noise"]].isna().all(axis=None)
+
+
+def test_a_track_that_never_moves_feels_no_force(hills, brownian):
+    still = brownian[brownian["particle"] == 0].assign(y=40.0, x=50.0)
+    found = fit_in_potential(still, hills, PotentialFit(localization_error=0.1))
+    assert found["flags"].iloc[0] == "no_force_seen"
+    assert found["mobility_lo"].iloc[0] < 0 < found["mobility_hi"].iloc[0]
 
 
 def test_what_cannot_be_measured_is_refused_in_a_sentence(hills, brownian):
