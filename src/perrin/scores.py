@@ -93,7 +93,7 @@ def score_tracks(
     # Only frames that there are count, so that huge frame numbers do no harm.
     frames = np.union1d(true["frame"], found["frame"])
     one, other = (_numbered(table, frames, calibration) for table in (true, found))
-    close = close_localizations(*((t.frame, t.position) for t in (one, other)), gate)
+    close = close_localizations((one.frame, one.position), (other.frame, other.position), gate)
     if not len(close.distance):
         return TrackingScores(0.0, 0.0, 0.0, 0.0, np.nan)
     # Of two tracks in n common frames: n gates less than if both were alone, and what lacks to
