@@ -31,7 +31,8 @@ from napari_perrin._forms import RowLabel, Section, fill_with_page, form_layout
 from napari_perrin._jobs import Job
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._view import TracksView
-from napari_perrin.population._plots import PopulationPlots, Values
+from napari_perrin.population._panels import Values
+from napari_perrin.population._plots import PopulationPlots
 from napari_perrin.population._states import StatesView
 from napari_perrin.population._truth_section import TruthSection
 from perrin.analysis import Analysis
