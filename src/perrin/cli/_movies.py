@@ -155,7 +155,8 @@ def run_command(
     """Track the particles of MOVIES and analyse their tracks.
 
     A movie is a TIFF, ND2, CZI or LIF file or an OME-Zarr folder. Writes tracks.csv, per_track.csv
-    (model, alpha, diffusivity, ... of each track), per_frame.csv, switches.csv and recipe.yaml.
+    (model, alpha, diffusivity, ... of each track), per_frame.csv, switches.csv, overview.png and
+    recipe.yaml.
 
     Several movies, a folder of them or a pattern are done with one recipe, each with a folder of
     results of its own; summary.csv and report.html are about all of them. Movies that are finished
@@ -227,8 +228,8 @@ def analyze_command(
     """Analyse TRACKS: which motion, how anomalous, how fast, and where it changes.
 
     TRACKS is a CSV or Parquet table with the columns particle, frame, y, x (pixels; z too in 3D),
-    as trackpy makes it, or a TrackMate XML file. Writes per_track.csv, per_frame.csv, switches.csv
-    and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless another is
+    as trackpy makes it, or a TrackMate XML file. Writes per_track.csv, per_frame.csv, switches.csv,
+    overview.png and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless another is
     given. A curation is done to the tracks that it was made on (tracks_uncurated.csv), and writes
     tracks.csv too.
 
