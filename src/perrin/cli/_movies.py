@@ -229,9 +229,9 @@ def analyze_command(
 
     TRACKS is a CSV or Parquet table with the columns particle, frame, y, x (pixels; z too in 3D),
     as trackpy makes it, or a TrackMate XML file. Writes per_track.csv, per_frame.csv, switches.csv,
-    overview.png and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless another is
-    given. A curation is done to the tracks that it was made on (tracks_uncurated.csv), and writes
-    tracks.csv too.
+    overview.png and recipe.yaml. A recipe.yaml beside a tracks.csv of Perrin's own is used unless
+    another is given. A curation is done to the tracks that it was made on (tracks_uncurated.csv),
+    and writes tracks.csv too.
 
     \b
     Examples:
