@@ -44,7 +44,8 @@ def widget(dock: Any, movies: list[Tracks], choose: Any) -> StatisticsWidget:
     """The widget with the first movie chosen, and little to compute."""
     widget: StatisticsWidget = dock("Statistics of tracks")
     choose(widget.layer_choice, "cell 0")
-    widget.plan_form.parts["statistics"].fields["n_bootstrap"].value = 5
+    widget.plan_form.parts["statistics"].fields["n_bootstrap"].value = 2
+    widget.plan_form.parts["statistics"].fields["max_states"].value = 2
     widget.plan_form.parts["population"].fields["n_diffusivities"].value = 20
     return widget
 
@@ -66,7 +67,7 @@ def test_tracks_are_measured_as_perrin_stats_does(
     assert widget.outputs.isHidden()
     run(widget)
     plan = widget.measured.measurement.plan
-    assert (plan.calibration, plan.statistics.n_bootstrap) == (CALIBRATION, 5)
+    assert (plan.calibration, plan.statistics.n_bootstrap) == (CALIBRATION, 2)
     expected = measure_tracks({"cell 0": join_named({"cell 0": table_of_layer(movies[0])})}, plan)
     survey = expected.surveys["cell 0"]
 
