@@ -149,7 +149,7 @@ def _spots(table: pd.DataFrame) -> Spots:
     scale = [calibration.length_scale(axis) / calibration.length_scale() for axis in axes]
     names = [f"{axis}_err" for axis in axes]
     errors = None
-    if set(names) <= set(table.columns) and table[names].notna().to_numpy().any():
+    if set(names) <= set(table.columns) and (table[names] > 0).to_numpy().any():
         errors = table[names].to_numpy(np.float64) * scale
     positions = table[list(axes)].to_numpy(np.float64) * scale
     # One layout, so that kernels are compiled once.

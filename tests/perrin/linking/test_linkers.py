@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from perrin import Calibration, Cancelled, LapLinker, MotionLinker, NearestLinker, link
 from perrin.linking import Linker, track_graph
-from perrin.linking._motion import _localization_error, _Movie
+from perrin.linking._learning import _localization_error, _Movie
 from perrin.linking._parameters import Spots
 from perrin.localization import suggest_search_range
 from perrin.scores import score_tracks
