@@ -119,7 +119,8 @@ def _environments(run: _Run) -> pd.DataFrame:
         chosen = training.model_copy(update={"folds": _FOLDS})
         report = cross_validated(labelled, chosen, progress=run.progress).report
         tables.append(report.accuracy().assign(network=name))
-    return pd.concat(tables, ignore_index=True).round(4)
+    published = {**PUBLISHED, "n_steps": 30, "network": "Rieke (2016), his recordings"}
+    return pd.concat([*tables, pd.DataFrame([published])], ignore_index=True).round(4)
 
 
 def _few_tracks(run: _Run) -> pd.DataFrame:
