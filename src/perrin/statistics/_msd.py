@@ -13,7 +13,6 @@ from scipy import fft
 
 from perrin.errors import InputError, Progress
 from perrin.statistics._arrays import TrackArrays, arrays_of
-from perrin.statistics._msd_kernels import spread
 
 __all__ = ["TrackMsd", "ensemble_msd", "time_averaged_msd", "time_ensemble_msd"]
 
@@ -249,6 +248,8 @@ def _blocks(order: Ints, spans: Ints) -> list[Ints]:
 
 def _fill(result: TrackMsd, arrays: TrackArrays, chosen: Ints, max_lag: int) -> None:
     """Compute the MSDs of a block of tracks and write them where they belong."""
+    from perrin.statistics._msd_kernels import spread
+
     spans, lengths = arrays.spans[chosen], arrays.layout.lengths[chosen]
     width = int(spans.max())
     path, mask = np.zeros((arrays.n_axes, chosen.size, width)), np.zeros((chosen.size, width))

@@ -19,7 +19,14 @@ from perrin.simulate.phenomenological import IMMOBILE
 from perrin.statistics._arrays import arrays_of
 from perrin.statistics._fbm_kernels import fit_tracks, likelihood_grid
 
-__all__ = ["Evidence", "Stretches", "of_network", "of_positions", "profile", "stretches_of"]
+__all__ = [
+    "Evidence",
+    "Stretches",
+    "mean_square_step",
+    "of_network",
+    "of_positions",
+    "stretches_of",
+]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,6 +36,7 @@ _PRIOR_VARIANCE = np.array([4.0, 0.25])  # of log D within a track and of alpha,
 
 _ALPHAS = (0.02, 1.98)
 _ROUNDING = np.diag(np.square([0.02, 0.01]))
+_NEARLY = 12.0  # in the logarithm of the likelihood
 _TRIMMED_FROM = 6  # localizations
 _ESCAPES = 0.05  # probability per frame
 
@@ -169,24 +177,18 @@ def of_positions(
     still = np.empty(n)
     _likelihood_at_rest(
         stretches.position, stretches.starts, stretches.stops,
-        noise**2, _mean_square_step(stretches), still,
+        noise**2, mean_square_step(stretches), still,
     )  # fmt: skip
     return Evidence(value, covariance, peak + np.log(total * cell), still, motion)
 
 
-def profile(stretches: Stretches, noise: float, exposure: float) -> Array:
-    """Fit each stretch with a known localization error: D, alpha, its variance, log-likelihood."""
-    values = np.empty((stretches.starts.size, 4))
-    fit_tracks(
-        stretches.position, stretches.frame, stretches.starts, stretches.stops,
-        -1.0, noise**2, exposure, values,
-    )  # fmt: skip
-    return values
-
-
 def _grids(stretches: Stretches, noise: float, exposure: float, n_grid: int) -> tuple[Array, Array]:
     """Lay a grid of alpha and one of log D around the most likely values of each stretch."""
-    fitted = profile(stretches, noise, exposure)
+    fitted = np.empty((stretches.starts.size, 4))
+    fit_tracks(
+        stretches.position, stretches.frame, stretches.starts, stretches.stops,
+        -1.0, noise**2, exposure, fitted,
+    )  # fmt: skip
     known = np.isfinite(fitted[:, 3])
     root = np.sqrt(stretches.n_points.clip(2))
     alpha, reach = np.where(known, fitted[:, 1], 1.0), (5 / root).clip(0.1, 2)
@@ -197,14 +199,21 @@ def _grids(stretches: Stretches, noise: float, exposure: float, n_grid: int) -> 
     log_d = stretches.log_diffusivity.copy()
     log_d[known] = np.log(fitted[known, 0].clip(np.exp(floor)))
     reach = (7 / root).clip(0.5, 4)
-    # What moves less than the error shows may as well not move at all.
-    hidden = log_d < 2 * math.log(noise) + 1
-    low = np.where(hidden, floor, log_d - reach).clip(floor)
+    # Where no motion at all is nearly as likely, everything in between is.
+    none = np.empty((fitted.shape[0], 1, 1))
+    likelihood_grid(
+        stretches.position, stretches.frame, stretches.starts, stretches.stops,
+        noise**2, exposure, np.ones_like(none[:, 0]), np.full_like(none[:, 0], floor), none,
+    )  # fmt: skip
+    n_values = stretches.position.shape[1] * (stretches.n_points - 1)
+    best = fitted[:, 3] + 0.5 * n_values * math.log(2 * math.pi)
+    low = np.where(none[:, 0, 0] > best - _NEARLY, floor, log_d - reach).clip(floor)
+    low = np.where(known, low, floor)
     high = np.maximum(log_d + reach, low + 1)
     return alphas, low[:, None] + (high - low)[:, None] * centres
 
 
-def _mean_square_step(stretches: Stretches) -> float:
+def mean_square_step(stretches: Stretches) -> float:
     """Mean square displacement in a frame and along an axis."""
     inside = np.zeros(len(stretches.frame), np.int64)
     np.add.at(inside, stretches.starts[stretches.n_points > 0], 1)

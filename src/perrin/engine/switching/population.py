@@ -15,9 +15,9 @@ from scipy.optimize import minimize_scalar
 from perrin.engine.switching.evidence import (
     Evidence,
     Stretches,
+    mean_square_step,
     of_network,
     of_positions,
-    profile,
     stretches_of,
 )
 from perrin.engine.switching.segments import Segments
@@ -37,9 +37,8 @@ _LEAST_VARIANCE = np.array([0.02, 0.01]) ** 2  # between particles, of log D and
 _LOWEST_SHARE = 0.01  # of a kind of motion in a state
 _FEWEST = 10  # segments from which states can be told
 _HIDDEN = 0.08  # D in a frame over the noise variance below which a state is at rest
-_JUDGES = 250  # segments by which the noise is judged,
-_LONGEST = 60  # and the longest of them by which it is guessed first
-_NOISES = np.exp(np.linspace(-0.3, 0.6, 7))  # over the first guess
+_JUDGES = 200  # segments by which the noise is judged
+_NOISES = np.geomspace(0.005, 0.8, 10)  # over the root of the mean square displacement in a frame
 _COARSE = 8
 
 
@@ -187,35 +186,24 @@ def _evidence(
 
 
 def _shared_noise(stretches: Stretches, motion: Array, exposure: float) -> float:
-    """Find the localization error with which a mixture of two states explains segments best."""
+    """Find the localization error with which a mixture of moving states explains segments best."""
     # Evenly over all lengths: only short ones may be slow enough to show it.
     rows = np.argsort(-stretches.n_points, kind="stable")
-    guess = _guessed_noise(stretches.some(rows[:_LONGEST]), exposure)
     rows = rows[np.linspace(0, rows.size - 1, min(_JUDGES, rows.size)).round().astype(np.int64)]
     some, kinds = stretches.some(rows), motion[rows]
-    seen = (of_positions(some, kinds, guess * by, exposure, _COARSE) for by in _NOISES)
-    criteria = np.array([_best(each, [2], (False, True)).criterion for each in seen])
-    at = int(criteria[1:-1].argmin()) + 1
-    before, here, after = criteria[at - 1 : at + 2]
-    bend = before - 2 * here + after
-    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
-    step = math.log(_NOISES[1] / _NOISES[0])
-    return float(guess * _NOISES[at] * math.exp(step * np.clip(shift, -1, 1)))
 
+    def criterion(noise: float) -> float:
+        evidence = of_positions(some, kinds, noise, exposure, _COARSE)
+        return _best(evidence, (2, 3), [False]).criterion
 
-def _guessed_noise(stretches: Stretches, exposure: float) -> float:
-    """Find the error that makes the sum of the highest likelihoods of single segments highest."""
-
-    def cost(log_noise: float) -> float:
-        return -float(np.nansum(profile(stretches, math.exp(log_noise), exposure)[:, 3]))
-
-    steps = [
-        np.diff(stretches.position[start:stop], axis=0)
-        for start, stop in zip(stretches.starts, stretches.stops, strict=True)
-    ]
-    largest = math.log(math.sqrt(float(np.square(np.concatenate(steps)).mean())))
-    bounds = (largest + math.log(1e-3), largest)
-    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 0.02})
+    noises = np.sqrt(mean_square_step(some)) * _NOISES
+    at = int(np.argmin([criterion(noise) for noise in noises]).clip(1, len(noises) - 2))
+    found = minimize_scalar(
+        lambda log_noise: criterion(math.exp(log_noise)),
+        bounds=(math.log(noises[at - 1]), math.log(noises[at + 1])),
+        method="bounded",
+        options={"xatol": 0.05},
+    )
     return math.exp(found.x)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from perrin.engine.switching.evidence import Stretches, of_positions, profile
+from perrin.engine.switching.evidence import Stretches, of_positions
 from perrin.simulate.switching import simulate_switching
 from perrin.statistics import fit_fbm
 
@@ -44,9 +44,6 @@ def test_the_gaussian_stands_for_the_likelihood() -> None:
     np.testing.assert_allclose(seen.value[:, 0], np.log(fitted["coefficient"]), atol=0.03)
     np.testing.assert_allclose(width[:, 1], fitted["alpha_se"], rtol=0.2)
     assert (seen.still < seen.moving - PRIOR - 100).all()
-    np.testing.assert_allclose(
-        profile(stretches(tracks), 0.1, 0.0)[:, 3], fitted["log_likelihood"], rtol=1e-9
-    )
 
 
 def test_rest_is_likelier_than_motion_for_a_particle_at_rest() -> None:
