@@ -17,6 +17,7 @@ from napari.layers import Tracks
 from napari_perrin._calibration import METADATA_KEY, find_calibration, layer_geometry
 from napari_perrin._colors import codes_of, colormap_for, names_of
 from perrin.analysis import FLAGS
+from perrin.linking import track_graph
 from perrin.models import MODELS, STATES
 from perrin.quantities import MODEL, MOTION, PER_FRAME, PER_TRACK
 from perrin.tracks import AXES, Calibration, axes_of, validate_tracks
@@ -79,9 +80,8 @@ def tracks_layer_data(
     positions = np.zeros((len(tracks), ndim - 1))
     for axis in axes:
         positions[:, AXES.index(axis) - len(AXES)] = tracks[axis].to_numpy(np.float64)
-    data = np.column_stack(
-        [_numbers_for_napari(tracks["particle"]), tracks["frame"].to_numpy(), positions]
-    ).astype(np.float64)
+    numbers = _numbers_for_napari(tracks["particle"])
+    data = np.column_stack([numbers, tracks["frame"].to_numpy(), positions]).astype(np.float64)
     features = _features_of(tracks)
     span = int(np.ptp(data[:, 1])) + 1 if len(data) else 1
     geometry = layer_geometry(calibration, ndim) if geometry is None else geometry
@@ -96,6 +96,7 @@ def tracks_layer_data(
     attributes = {
         "name": name,
         "features": features,
+        "graph": _graph(tracks, numbers),
         "colormaps_dict": {str(key): colormap_for(str(key), features[key]) for key in features},
         "metadata": {METADATA_KEY: noted},
         "tail_length": min(span, _LONGEST_TAIL),
@@ -195,6 +196,15 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
             # Text cannot be coloured by, and napari's own menu would offer it all the same.
             features[str(name)] = tracks[name].to_numpy()
     return pd.DataFrame(features)
+
+
+def _graph(tracks: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> dict[int, list[int]]:
+    """Return which tracks split or merged into which, by the numbers that napari knows."""
+    number = pd.Series(numbers, index=tracks["particle"]).groupby(level=0).first()
+    return {
+        int(number[particle]): number[parents].tolist()
+        for particle, parents in track_graph(tracks).items()
+    }
 
 
 def _numbers_for_napari(particle: pd.Series[Any]) -> npt.NDArray[np.int64]:

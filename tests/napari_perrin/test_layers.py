@@ -56,6 +56,22 @@ def test_a_table_comes_back_from_its_layer_unchanged(table: pd.DataFrame) -> Non
     assert_frame_equal(table_of_layer(layer_of(table)), expected, check_like=True)
 
 
+def test_tracks_that_split_are_joined_in_the_layer() -> None:
+    """By the numbers that the layer has, which are not the table's where those are negative."""
+    table = pd.DataFrame(
+        {
+            "particle": [-4, -4, 7, 7, 9, 9],
+            "frame": [0, 1, 2, 3, 2, 3],
+            "y": 0.0,
+            "x": 1.0,
+            "parent": [-1, -1, -4, -4, -4, -4],
+        }
+    )
+    layer = layer_of(table)
+    assert layer.graph == {1: [0], 2: [0]}
+    assert layer_of(table.drop(columns="parent")).graph == {}
+
+
 def test_a_layer_made_elsewhere_is_read_from_its_data() -> None:
     data = np.array([[7, 3, 1.5, 2.5], [2, 0, 1, 2], [7, 1, 1, 2], [2, 1, 1, 3]])
     layer = Tracks(data, features={"weight": [1.0, 2.0, 3.0, 4.0]})
