@@ -45,8 +45,11 @@ format: $(VENV)/.installed-lint ## put the code in the house's format
 napari: $(VENV)/.installed ## open napari with Perrin and a sample movie
 	$(BIN)/python scripts/open_napari.py
 
-screenshot: $(VENV)/.installed ## remake the picture of the window in docs/images
-	sh scripts/with-display.sh $(BIN)/python scripts/screenshot.py
+screenshot: $(VENV)/.installed ## remake the pictures of the window in docs/images
+	for script in scripts/screenshot*.py; do \
+		sh scripts/with-display.sh $(BIN)/python $$script || exit 1; \
+	done
+	$(BIN)/python scripts/tour.py
 
 constraints: ## remake constraints.txt from the newest versions that fit
 	@$(check_python)

@@ -66,7 +66,7 @@ def link(
     axes = axes_of(table)
     spots = _spots(table)
     linker = linker or MotionLinker()
-    search_range = linker.search_range or _search_range(spots)
+    search_range = linker.search_range or linker.reach * _search_range(spots)
     linked = linker.assign(spots, search_range, progress)
     table["particle"] = linked.particle
     tracks = filter_by_length(table, linker.min_length)

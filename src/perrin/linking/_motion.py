@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from perrin.errors import Progress
 from perrin.linking._parameters import Linked, LinkerParameters, Spots
@@ -29,6 +29,9 @@ class MotionLinker(LinkerParameters):
     localizations from the middle of the movie are linked four times, each time with what the time
     before taught.
     """
+
+    # Rare long steps, as of anomalous motion, do no harm: they are weighed by how rare they are.
+    reach: ClassVar[float] = 2.0
 
     kind: Literal["motion"] = "motion"
     search_range: float | None = parameter(

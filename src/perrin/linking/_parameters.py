@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ class Linked(NamedTuple):
 
 class LinkerParameters(Parameters):
     """Base of the linkers."""
+
+    reach: ClassVar[float] = 1.0
+    """How many times the search range is that is found from the data."""
 
     kind: str
     search_range: float | None = parameter(
