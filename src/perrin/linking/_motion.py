@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 from perrin.errors import Progress
 from perrin.linking._parameters import Linked, LinkerParameters, Spots
