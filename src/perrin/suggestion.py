@@ -106,12 +106,18 @@ def suggest_recipe(
         if progress is not None:
             progress("Following spots", first + len(part), len(numbers))
     spots = in_even_pixels(pd.concat(tables, ignore_index=True), recipe.calibration)
-    reach = suggest_search_range(spots)
-    changes = {
-        "detector": chosen.model_dump(),
-        "linker": {"search_range": reach.search_range},
-    }
-    return Suggestion(recipe.with_values(changes), (*reasons, reach.reason))
+    found = suggest_search_range(spots)
+    linker = recipe.linker
+    search_range = linker.reach * found.search_range
+    reasons = (*reasons, found.reason)
+    if linker.reach != 1:
+        reasons = (
+            *reasons,
+            f"Search range {search_range:g} px for the linker '{linker.kind}': {linker.reach:g} "
+            "times as much, since it weighs long steps by how rare they are.",
+        )
+    changes = {"detector": chosen.model_dump(), "linker": {"search_range": search_range}}
+    return Suggestion(recipe.with_values(changes), reasons)
 
 
 def _successive_frames(movie: Movie) -> list[int]:

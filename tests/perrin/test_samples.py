@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import tifffile
 
-from perrin import SAMPLES, InputError, link, load_sample, localize
+from perrin import SAMPLES, InputError, link, load_sample, localize, track_movie
 from perrin.models import MODELS
 from perrin.samples import Sample, sample_path
 from perrin.simulate.switching import stationary_distribution
+from perrin.suggestion import suggest_recipe
 from perrin.tracks import index_tracks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,14 @@ def test_the_defaults_track_a_sample_without_fault(sample: Sample) -> None:
         nearest = here["particle"].to_numpy()[distance.argmin(1)]
         pairs |= set(zip(true["particle"], nearest, strict=True))
     assert len(pairs) == len(sample.truth)
+
+
+def test_suggested_parameters_keep_rare_long_steps() -> None:
+    """Walks whose longest steps are three times as long as 99 % of all are whole tracks."""
+    sample = load_sample("five_models")
+    tracks = track_movie(sample.movie, suggest_recipe(sample.movie).recipe)
+    assert tracks["particle"].nunique() == len(sample.truth)
+    assert len(tracks) == len(sample.tracks)
 
 
 def test_free_beads_diffuse_as_stated() -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from napari_perrin._track_widget import TrackWidget
 from napari_perrin.preview._layer import is_preview
 from perrin import localize
+from perrin.linking import MotionLinker
 from perrin.pipeline import Recipe
 
 TIMEOUT = 180_000
@@ -170,7 +171,8 @@ def test_suggested_parameters_are_filled_in_with_their_reasons(
     # Spots of the movie have a sigma of 1.6 px and steps of 0.5 px per axis.
     assert detector.parameters().diameter == 9
     assert detector.parameters().minmass > 0
-    assert linker.parameters().search_range == pytest.approx(3.03 * 0.5, rel=0.25)
+    expected = MotionLinker.reach * 3.03 * 0.5
+    assert linker.parameters().search_range == pytest.approx(expected, rel=0.25)
     said = opened.reasons.text()
     assert "false spots per frame" in said
     assert "links to the nearest spot are expected to be wrong" in said
