@@ -2,7 +2,7 @@
 
     python benchmarks/estimators.py [--quick]
 
-Speed: beside trackpy's ``imsd`` and ``emsd`` and the loops that tutorials teach, on one thread, on
+Speed: beside trackpy's ``imsd`` and ``emsd`` and the loops that tutorials teach, on
 Brownian tracks in 2D; the peers run on fewer tracks, so compare tracks per second.
 Precision: root mean square error about the truth over simulated tracks (1,000 per row, 200 for
 1,000 points; 200 per row for alpha), in units of the Cramér-Rao bound with the noise unknown. A
@@ -16,6 +16,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -34,6 +35,7 @@ from perrin.statistics import (
     time_ensemble_msd,
 )
 
+HERE = Path(__file__).parent
 NOISES = (0.0, 0.3, 1.0, 3.0)  # in units of sqrt(D times a frame)
 
 
@@ -181,7 +183,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the tracks")
     share = 0.1 if parser.parse_args().quick else 1.0
-    print("Speed, one thread\n", speed(share).to_string(index=False), flush=True)
+    table = speed(share)
+    table.round(3).to_csv(HERE / "results" / "estimator_speed.csv", index=False)
+    print("Speed\n", table.to_string(index=False), flush=True)
     print("\nError of D over the Cramér-Rao bound\n",
           precision(int(1000 * share)).round(3).to_string(index=False), flush=True)  # fmt: skip
     print("\nError of alpha over the Cramér-Rao bound\n",
