@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -21,6 +22,22 @@ SIZE = (1600, 1000)
 TIMEOUT_MS = 300_000
 SETTLE_MS = 500
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "window.png"
+
+
+def opened(sample: str) -> tuple[Any, Any]:
+    """Return a viewer with a sample, and its layer, in a contrast that shows spots and noise."""
+    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
+    viewer.window.resize(*SIZE)
+    (movie,) = viewer.open_sample("napari-perrin", sample)
+    low, high = np.percentile(movie.data[::10], (1, 99.8))
+    movie.contrast_limits = (float(low), float(high) * 1.5)
+    return viewer, movie
+
+
+def take(viewer: Any, picture: Path) -> None:
+    """Save a picture of the whole window."""
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(picture), canvas_only=False, flash=False)
 
 
 def run(widget: Any) -> None:
@@ -53,10 +70,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
     picture: Path = parser.parse_args().picture
 
-    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
-    movie.contrast_limits = [float(edge) for edge in _contrast(movie.data)]
+    viewer, movie = opened(SAMPLE)
 
     track = viewer.window.add_plugin_dock_widget("napari-perrin", "Track particles")[1]
     run(track)
@@ -72,16 +86,8 @@ def main() -> None:
     viewer.reset_view(margin=0.02)
     analyze.make_room()
     settle()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    take(viewer, picture)
     viewer.close()
-
-
-def _contrast(frames: Any) -> tuple[float, float]:
-    import numpy as np
-
-    low, high = np.percentile(frames[:: max(1, len(frames) // 10)], (1, 99.8))
-    return float(low), float(high) * 1.5
 
 
 if __name__ == "__main__":

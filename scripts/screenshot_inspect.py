@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import napari
-import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_perrin._session import Session
-from screenshot import SIZE, run, settle
+from screenshot import opened, run, settle, take
 
 SAMPLE = "two_state_receptors"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "inspect.png"
@@ -25,11 +23,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
     picture: Path = parser.parse_args().picture
 
-    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
-    low, high = np.percentile(movie.data[::10], (1, 99.8))
-    movie.contrast_limits = (float(low), float(high) * 1.5)
+    viewer, movie = opened(SAMPLE)
     for name in ("Track particles", "Analyze tracks"):
         run(viewer.window.add_plugin_dock_widget("napari-perrin", name)[1])
     session = Session.of(viewer)
@@ -52,8 +46,7 @@ def main() -> None:
     settle()
     viewer.reset_view(margin=0.02)
     settle()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    take(viewer, picture)
     viewer.close()
 
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import napari
-import numpy as np
 from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QScrollArea
 
 from napari_perrin._session import Session
-from screenshot import SIZE, run, settle
+from screenshot import opened, run, settle, take
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"
 
@@ -26,11 +23,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
     folder: Path = parser.parse_args().folder
 
-    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    (movie,) = viewer.open_sample("napari-perrin", "two_state_receptors")
-    low, high = np.percentile(movie.data[::10], (1, 99.8))
-    movie.contrast_limits = (float(low), float(high) * 1.5)
+    viewer, movie = opened("two_state_receptors")
     open_widget = viewer.window.add_plugin_dock_widget
     run(open_widget("napari-perrin", "Track particles")[1])
     analyze = open_widget("napari-perrin", "Analyze tracks")[1]
@@ -48,7 +41,7 @@ def main() -> None:
     settle()
     viewer.reset_view(margin=0.02)
     settle()
-    _take(viewer, folder / "population.png")
+    take(viewer, folder / "population.png")
 
     # Something to find: three tracks are gone, and one ends early.
     track, frame = tracks.data[:, 0], tracks.data[:, 1]
@@ -63,13 +56,8 @@ def main() -> None:
     page = population.findChild(QScrollArea)
     page.verticalScrollBar().setValue(page.verticalScrollBar().maximum())
     settle()
-    _take(viewer, folder / "truth.png")
+    take(viewer, folder / "truth.png")
     viewer.close()
-
-
-def _take(viewer: Any, picture: Path) -> None:
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
 
 
 if __name__ == "__main__":

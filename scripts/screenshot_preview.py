@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import napari
-import numpy as np
 from qtpy.QtCore import QEventLoop
 
-from screenshot import SIZE, run_button, settle
+from screenshot import opened, run_button, settle, take
 
 SAMPLE = "five_models"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "preview.png"
@@ -24,11 +22,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
     picture: Path = parser.parse_args().picture
 
-    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
-    low, high = np.percentile(movie.data[::10], (1, 99.8))
-    movie.contrast_limits = (float(low), float(high) * 1.5)
+    viewer, movie = opened(SAMPLE)
     viewer.dims.set_current_step(0, movie.data.shape[0] // 3)
     track = viewer.window.add_plugin_dock_widget("napari-perrin", "Track particles")[1]
     run_button(track, track.suggest_button)
@@ -39,8 +33,7 @@ def main() -> None:
     settle()
     viewer.reset_view(margin=0.02)
     settle()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    take(viewer, picture)
     viewer.close()
 
 

@@ -16,7 +16,7 @@ from napari.layers import Layer
 from napari_perrin._layers import tracks_layer_data
 from perrin.simulate.potential import Potential, perlin_noise, simulate_brownian
 from perrin.tracks import Calibration, validate_tracks
-from screenshot import SIZE, run, settle
+from screenshot import SIZE, run, settle, take
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "property.png"
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.02)
@@ -57,8 +57,7 @@ def main() -> None:
     run(page)
     viewer.reset_view(margin=0.02)
     settle()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    take(viewer, picture)
     viewer.close()
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import napari
-import numpy as np
 from qtpy.QtWidgets import QDockWidget
 
 from napari_perrin._session import Session
-from screenshot import SIZE, run, settle
+from screenshot import opened, run, settle, take
 
 SAMPLE = "two_state_receptors"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "statistics.png"
@@ -27,11 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     picture: Path = options.picture
 
-    viewer = napari.Viewer(title="napari: Perrin", show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
-    (movie,) = viewer.open_sample("napari-perrin", SAMPLE)
-    low, high = np.percentile(movie.data[::10], (1, 99.8))
-    movie.contrast_limits = (float(low), float(high) * 1.5)
+    viewer, movie = opened(SAMPLE)
     dock, track = viewer.window.add_plugin_dock_widget("napari-perrin", "Track particles")
     run(track)
     viewer.window.remove_dock_widget(dock)
@@ -47,8 +41,7 @@ def main() -> None:
     settle()
     viewer.reset_view(margin=0.02)
     settle()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+    take(viewer, picture)
     viewer.close()
 
 
