@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QDockWidget,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMainWindow,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -29,20 +24,17 @@ from napari_perrin.curate._bar import CurateBar
 from napari_perrin.inspect._canvas import NEXT_KEY, PREVIOUS_KEY
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.inspect._plots import TrackPlots
-from napari_perrin.inspect._view import TracksView
-from perrin.errors import PerrinError, Progress
-from perrin.figures import FIGURE_SUFFIXES, save_figure
+from napari_perrin.inspect._side_view import SideView
+from perrin.errors import Progress
 from perrin.inspection import TrackReport, flags_of, inspect_track, numbers_of
 from perrin.models import MODEL_COLORS
 
 __all__ = ["InspectorWidget"]
 
-_WIDTH = 440
-_LEAST_HEIGHT = 200
 _HINT = f"Click a track in the canvas, or press {PREVIOUS_KEY} and {NEXT_KEY} to step through them."
 
 
-class InspectorWidget(TracksView):
+class InspectorWidget(SideView):
     """Show one track: its path, how it moves, when that changes, and how sure that is.
 
     Parameters
@@ -105,18 +97,6 @@ class InspectorWidget(TracksView):
         self.begin()
         self._warm_up()
 
-    def sizeHint(self) -> QSize:
-        """Ask for as much as the plots need."""
-        return QSize(_WIDTH, 900)
-
-    def minimumSizeHint(self) -> QSize:
-        """Scroll below this."""
-        return QSize(_WIDTH, _LEAST_HEIGHT)
-
-    def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
-        """Share one place with the panels of the steps: it needs the whole height."""
-        self.share_place(window, dock)
-
     def show_layer(self) -> None:
         """Show the selected track of another layer."""
         self.report = None
@@ -139,13 +119,10 @@ class InspectorWidget(TracksView):
         """Ask for a file and save the figure of the track there."""
         if self.report is None:
             return
-        kinds = ";;".join(f"{suffix[1:].upper()} (*{suffix})" for suffix in FIGURE_SUFFIXES)
-        name = f"track_{self.report.particle}{FIGURE_SUFFIXES[0]}"
-        # Qt asks before a file is chosen that exists.
-        path, kind = QFileDialog.getSaveFileName(self, "Save the figure of the track", name, kinds)
-        if path:
-            suffix = "" if Path(path).suffix else f".{kind.partition(' ')[0].lower()}"
-            self.save(path + suffix, overwrite=not suffix)
+        name = f"track_{self.report.particle}"
+        if chosen := self.ask_for_figure("Save the figure of the track", name):
+            path, overwrite = chosen
+            self.save(path, overwrite=overwrite)
 
     def save(self, path: str, *, overwrite: bool = False) -> None:
         """Save the figure of the track; over a file only where that was agreed to."""
@@ -153,12 +130,8 @@ class InspectorWidget(TracksView):
             return
         from perrin.track_figure import track_figure
 
-        try:
-            save_figure(track_figure(self.report), path, overwrite=overwrite)
-        except PerrinError as error:
-            show_error(str(error))
-        else:
-            show_info(f"Saved {path}.")
+        report = self.report
+        self.write_figure(lambda: track_figure(report), path, overwrite=overwrite)
 
     def _chosen(self) -> int | None:
         if self.tracks is None or not self.selection:

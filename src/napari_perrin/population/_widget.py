@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 from napari.layers import Tracks
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, QSize, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QComboBox,
-    QDockWidget,
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMainWindow,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -30,22 +27,19 @@ from napari_perrin._fields import ignore_wheel
 from napari_perrin._forms import RowLabel, Section, fill_with_page, form_layout
 from napari_perrin._jobs import Job
 from napari_perrin.inspect._plot_style import PlotColors
-from napari_perrin.inspect._view import TracksView
+from napari_perrin.inspect._side_view import SideView
 from napari_perrin.population._panels import Values
 from napari_perrin.population._plots import PopulationPlots
 from napari_perrin.population._states import StatesView
 from napari_perrin.population._truth_section import TruthSection
 from perrin.analysis import Analysis
 from perrin.errors import PerrinError
-from perrin.figures import FIGURE_SUFFIXES, save_figure
 from perrin.io import write_together
 from perrin.population import PopulationStates, count_models, numbers_of, population_states
 from perrin.quantities import MODEL, PER_TRACK, quantity_of
 
 __all__ = ["PopulationWidget"]
 
-_WIDTH = 440
-_LEAST_HEIGHT = 200
 _FIRST = ("diffusivity", "alpha")
 _LETTERS = 8
 _NARROW = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -53,7 +47,7 @@ _TO_ANALYZE = "Not analysed yet: Plugins → Perrin → Analyze tracks says how 
 _FILES = ("tracks.csv", "models.csv", "states.csv", "transitions.csv")
 
 
-class PopulationWidget(TracksView):
+class PopulationWidget(SideView):
     """Show all tracks together, and select among them.
 
     Parameters
@@ -115,18 +109,6 @@ class PopulationWidget(TracksView):
         self.viewer.events.theme.connect(self._on_theme)
         self.begin()
 
-    def sizeHint(self) -> QSize:
-        """Ask for as much as the plots need."""
-        return QSize(_WIDTH, 900)
-
-    def minimumSizeHint(self) -> QSize:
-        """Scroll below this."""
-        return QSize(_WIDTH, _LEAST_HEIGHT)
-
-    def settle(self, window: QMainWindow, dock: QDockWidget) -> None:
-        """Share one place with the other panels: it needs the whole height."""
-        self.share_place(window, dock)
-
     @property
     def analysis(self) -> Analysis | None:
         """The analysis of the layer."""
@@ -146,13 +128,9 @@ class PopulationWidget(TracksView):
 
     def ask_and_save_figure(self) -> None:
         """Ask for a file and save the figure there."""
-        kinds = ";;".join(f"{suffix[1:].upper()} (*{suffix})" for suffix in FIGURE_SUFFIXES)
-        name = f"population{FIGURE_SUFFIXES[0]}"
-        # Qt asks before a file is chosen that exists.
-        path, kind = QFileDialog.getSaveFileName(self, "Save the figure", name, kinds)
-        if path:
-            suffix = "" if Path(path).suffix else f".{kind.partition(' ')[0].lower()}"
-            self.save_figure(path + suffix, overwrite=not suffix)
+        if chosen := self.ask_for_figure("Save the figure", "population"):
+            path, overwrite = chosen
+            self.save_figure(path, overwrite=overwrite)
 
     def save_figure(self, path: str, *, overwrite: bool = False) -> None:
         """Save the figure; over a file only where that was agreed to."""
@@ -162,14 +140,11 @@ class PopulationWidget(TracksView):
 
         shown = replace(self.analysis, per_track=self.numbers)
         x, y = self._chosen_names()
-        try:
-            save_figure(
-                population_figure(shown, x=x, y=y, states=self.states), path, overwrite=overwrite
-            )
-        except PerrinError as error:
-            show_error(str(error))
-        else:
-            show_info(f"Saved {path}.")
+        self.write_figure(
+            lambda: population_figure(shown, x=x, y=y, states=self.states),
+            path,
+            overwrite=overwrite,
+        )
 
     def ask_and_save_numbers(self) -> None:
         """Ask for a folder and save the numbers there."""

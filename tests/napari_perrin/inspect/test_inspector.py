@@ -12,7 +12,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_perrin._session import Session
-from napari_perrin.inspect import _inspector
+from napari_perrin.inspect import _side_view
 from napari_perrin.inspect._inspector import InspectorWidget
 from perrin import Analysis, Calibration, Recipe
 from perrin.inspection import flags_of, inspect_track, numbers_of
@@ -124,7 +124,7 @@ def test_the_figure_is_saved_as_a_file(
         # The name alone, as it is typed on systems that add no suffix.
         return str(path.with_suffix("")), "SVG (*.svg)"
 
-    monkeypatch.setattr(_inspector.QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(_side_view.QFileDialog, "getSaveFileName", choose)
     qtbot.mouseClick(widget.save_button, Qt.MouseButton.LeftButton)
     assert "lag time (s)" in path.read_text()
     assert notifications == [f"Saved {path}."]
