@@ -200,11 +200,11 @@ def _features_of(tracks: pd.DataFrame) -> pd.DataFrame:
 
 def _graph(tracks: pd.DataFrame, numbers: npt.NDArray[np.int64]) -> dict[int, list[int]]:
     """Return which tracks split or merged into which, by the numbers that napari knows."""
+    graph = track_graph(tracks)
+    if not graph:
+        return {}
     number = pd.Series(numbers, index=tracks["particle"]).groupby(level=0).first()
-    return {
-        int(number[particle]): number[parents].tolist()
-        for particle, parents in track_graph(tracks).items()
-    }
+    return {int(number[particle]): number[parents].tolist() for particle, parents in graph.items()}
 
 
 def _numbers_for_napari(particle: pd.Series[Any]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from perrin.parameters import Parameters, parameter
 
@@ -17,20 +17,30 @@ Inputs = Literal["velocities", "motion", "engine"]
 """What a network that tells environments apart sees of the steps."""
 
 
-class Fitting(Parameters):
-    """How to train a network on given tracks."""
+def _epochs(default: int) -> Any:
+    return parameter(default, "How often the network sees every track, at most.", ge=1)
 
-    epochs: int = parameter(60, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        12,
+
+def _patience(default: int) -> Any:
+    return parameter(
+        default,
         "Stop when so many epochs have not made it better on the tracks held out for this.",
         unit="epochs",
         ge=1,
         advanced=True,
     )
-    learning_rate: float = parameter(
-        3e-3, "Highest step size of the optimiser.", gt=0, advanced=True
-    )
+
+
+def _learning_rate(default: float) -> Any:
+    return parameter(default, "Highest step size of the optimiser.", gt=0, advanced=True)
+
+
+class Fitting(Parameters):
+    """How to train a network on given tracks."""
+
+    epochs: int = _epochs(60)
+    patience: int = _patience(12)
+    learning_rate: float = _learning_rate(3e-3)
     weight_decay: float = parameter(0.01, "Decay of the weights.", ge=0, advanced=True)
     batch: int = parameter(64, "Examples that are seen together.", ge=1, advanced=True)
     seed: int = parameter(1, "Another seed divides and begins otherwise.", ge=0, advanced=True)
@@ -42,14 +52,8 @@ class Fitting(Parameters):
 class EnvironmentTraining(Fitting):
     """How a network learns to tell classes of tracks apart."""
 
-    epochs: int = parameter(30, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        6,
-        "Stop when so many epochs have not made it better on the tracks held out for this.",
-        unit="epochs",
-        ge=1,
-        advanced=True,
-    )
+    epochs: int = _epochs(30)
+    patience: int = _patience(6)
     inputs: Inputs = parameter(
         "motion",
         "What the network sees: sizes and angles of steps (motion), which rotations do not change; "
@@ -86,17 +90,9 @@ class EnvironmentTraining(Fitting):
 class GeneratorTraining(Fitting):
     """How a network learns to make tracks."""
 
-    epochs: int = parameter(120, "How often the network sees every track, at most.", ge=1)
-    patience: int = parameter(
-        25,
-        "Stop when so many epochs have not made it better on the tracks held out for this.",
-        unit="epochs",
-        ge=1,
-        advanced=True,
-    )
-    learning_rate: float = parameter(
-        5e-3, "Highest step size of the optimiser.", gt=0, advanced=True
-    )
+    epochs: int = _epochs(120)
+    patience: int = _patience(25)
+    learning_rate: float = _learning_rate(5e-3)
     batch: int = parameter(32, "Tracks that are seen together.", ge=1, advanced=True)
     units: int = parameter(48, "Units of the recurrent layers (LSTM).", ge=1, advanced=True)
     components: int = parameter(10, "Components of the mixture.", ge=1, advanced=True)

@@ -38,7 +38,8 @@ def by_network(
     segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
     if parameters.shared_states:
         with suppress(InputError):  # too few to share anything
-            segments = shared_states(segments, tracks=tracks, exposure=exposure).segments
+            shared = shared_states(segments, tracks=tracks, exposure=exposure, n_resamples=0)
+            segments = shared.segments
             frames = _of_segments(frames, segments)
     found = Switches(_per_frame(frames, segments), _switches(frames, segments))
     for table in found:
