@@ -34,6 +34,7 @@ _POOL = 2048
 _VIEWS = 4
 _MOST_HELD = 0.5
 _SHARES = torch.tensor((0.15, 0.1, 0.2))  # of the batches: gapped, held, blurred
+_DIMENSIONS = torch.tensor((0.4, 0.35, 0.25))  # the fewer axes, the less one batch teaches
 _SUBFRAMES = (3, 4, 6, 10)
 _FINE_POINTS = min(_SUBFRAMES) * LONGEST
 MOST_MISSING = 0.3
@@ -142,7 +143,7 @@ def batches(
         for dim in (1, 2, 3)
     ]
     while True:
-        sharp_pool, fine_pool = pools[int(torch.randint(3, (), generator=coin))]
+        sharp_pool, fine_pool = pools[int(torch.multinomial(_DIMENSIONS, 1, generator=coin))]
         length = _length(coin)
         n = min(1024, max(16, n_points // length))
         gapped, held, blurred = torch.rand(3, generator=coin).lt(_SHARES).tolist()

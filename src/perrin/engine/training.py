@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from perrin.device import pick_device
+from perrin.engine.muon import Muon
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import load_tensors, save_tensors
 from perrin.errors import Progress
@@ -42,7 +43,7 @@ class Training(Parameters):
     muon: bool = parameter(
         True,
         "Muon for the matrices of the trunk, AdamW for the rest; else AdamW for all, which learns "
-        "more slowly step by step but is faster where there is no arithmetic in bfloat16.",
+        "more slowly.",
         advanced=True,
     )
     weight_decay: float = parameter(0.05, "Decay of the weights.", ge=0, advanced=True)
@@ -336,7 +337,7 @@ def _optimisers(network: nn.Module, head: str, parameters: Training) -> list[tor
     adamw = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
     if not hidden:
         return [adamw]
-    muon = torch.optim.Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(hidden, lr=rate, weight_decay=decay)
     return [muon, adamw]
 
 

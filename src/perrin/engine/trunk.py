@@ -98,7 +98,9 @@ class Trunk(nn.Module):
         pieces = functional.pad(odd, (reach, reach)).unfold(2, self.architecture.kernel, 1)
         return functional.linear(pieces.transpose(1, 2).flatten(2), self.filters.weight.flatten(1))
 
-    def encode(self, x: Features, summaries: Tensor) -> Encoded:
+    def encode(
+        self, x: Features, summaries: Tensor, besides: Tensor | float = 0.0
+    ) -> Encoded:
         """Encode a batch of tracks.
 
         Parameters
@@ -107,6 +109,8 @@ class Trunk(nn.Module):
             Their features.
         summaries
             Encoded summary of each axis, shape ``(n_tracks, dim, width)``.
+        besides
+            What else is known of every step, shape ``(n_tracks, n_steps, stem_width)``.
         """
         n, dim, _, n_steps = x.odd.shape
         size = self._responses(x.odd.flatten(0, 1)).abs()
@@ -115,7 +119,7 @@ class Trunk(nn.Module):
         per_axis = functional.relu(_linear(encoded, self.per_axis))
         per_axis = per_axis.view(n, dim, n_steps, -1).mean(1)
         there = None if x.there is None else x.there.transpose(1, 2)
-        frames = per_axis + _linear(x.joint.transpose(1, 2), self.joint)
+        frames = per_axis + _linear(x.joint.transpose(1, 2), self.joint) + besides
         frames = masked(self.mix(masked(frames, there)), there)
         levels, masks = [frames], [there]
         n_strides = self.n_strides(n_steps + 1)

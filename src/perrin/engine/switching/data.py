@@ -51,7 +51,7 @@ __all__ = ["SHORTEST", "SwitchBatch", "batches", "one_switch"]
 SHORTEST = 20
 """Fewest localizations of a track that the network is trained on."""
 
-_SHARES = (0.5, 0.3, 0.2)  # of the batches: fields, pieces, theory
+_SHARES = (0.45, 0.27, 0.28)  # of the batches: fields, pieces, theory
 _GAPPED = 0.1  # of the batches
 _BLURRED = 0.4  # of the batches of pieces
 _SUBFRAMES = 4

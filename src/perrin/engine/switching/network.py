@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perrin.engine.features import features
+from perrin.engine.switching.contrast import N_CONTRASTS, contrasts
 from perrin.engine.trunk import Architecture, Convolution, Trunk, masked
 from perrin.models import STATES
 
@@ -61,6 +62,7 @@ class SwitchNetwork(Trunk):
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__(architecture)
         a = self.architecture
+        self.contrast = nn.Linear(N_CONTRASTS, a.stem_width)
         self.context = nn.Linear(2 * a.width, a.stem_width)
         self.skips = nn.ModuleList(
             nn.Linear(a.stem_width, a.stem_width) for _ in range(a.n_strides + 1)
@@ -87,7 +89,8 @@ class SwitchNetwork(Trunk):
     ) -> PerStep:
         """Answer for a batch of tracks; parameters as for :meth:`~.network.Network.forward`."""
         x = features(positions.float(), seen, lengths, exposure)
-        e = self.encode(x, self.summary(x.summary))
+        contrast = self.contrast(contrasts(positions.float(), seen, lengths))
+        e = self.encode(x, self.summary(x.summary), contrast)
         whole = e.summary[:, None].expand(-1, e.tokens.shape[1], -1)
         bottom = len(e.levels) - 1
         frames = self.context(torch.cat((e.tokens, whole), 2)) + self.skips[bottom](e.levels[-1])

@@ -22,7 +22,9 @@ from perrin.errors import Progress
 
 __all__ = ["calibrate", "losses", "train"]
 
-_WEIGHTS = {"switch": 10.0, "change": 5.0, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0}
+_WEIGHTS = {
+    "switch": 10.0, "change": 20.0, "place": 0.5, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0
+}  # fmt: skip
 """Of the parts of the loss; the frames of a switch are few."""
 
 _HELD_OUT_SEED = 987_654_321
@@ -148,8 +150,9 @@ def losses(said: PerStep, batch: SwitchBatch) -> dict[str, Tensor]:
     Returns
     -------
     dict of Tensor
-        Cross-entropies per displacement of ``switch``, ``change`` and ``state``, and negative
-        log-likelihoods of ``diffusivity`` and ``alpha``.
+        Cross-entropies per displacement of ``switch``, ``change`` and ``state``; per track with one
+        change, that of its ``place``; and negative log-likelihoods of ``diffusivity`` and
+        ``alpha``.
     """
     mean_square = batch.positions.diff(dim=2).square().mean((1, 2))[:, None]
     least = (LEAST_SHARE**2 * mean_square).clamp_min(_TINY)
@@ -160,6 +163,7 @@ def losses(said: PerStep, batch: SwitchBatch) -> dict[str, Tensor]:
     return {
         "switch": _mean(_binary(said.switch, batch.switch), ~batch.switch.isnan()),
         "change": _mean(_binary(said.change, batch.change), ~batch.change.isnan()),
+        "place": _place(said.change[:, 1:], batch.change[:, 1:]),
         "state": _mean(state, batch.state >= 0),
         "diffusivity": _mean(
             laplace(said.log_diffusivity, diffusivity.log()), ~batch.diffusivity.isnan()
@@ -172,6 +176,14 @@ def _binary(logit: Tensor, truth: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(
         logit[:, 1:], truth[:, 1:].nan_to_num(), reduction="none"
     )
+
+
+def _place(logit: Tensor, truth: Tensor) -> Tensor:
+    """Negative log-likelihood of where the change is, in tracks that have exactly one."""
+    one = truth.sum(1) == 1
+    if not one.any():
+        return logit.new_zeros(())
+    return functional.cross_entropy(logit[one], truth[one].argmax(1))
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:

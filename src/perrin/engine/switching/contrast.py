@@ -1,0 +1,114 @@
+"""How much what follows a step differs from what came before it, over windows of several lengths.
+
+A change that is small but lasts shows only over many steps, more than a convolution reaches. So the
+network is given, for every step, the classical test statistics for a change just there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["N_CONTRASTS", "WINDOWS", "contrasts"]
+
+WINDOWS = (6, 12, 25, 50, 100, None)
+"""Steps compared before and after; with None, all there are."""
+
+_LAG = 4
+_N_MEANS = 4
+N_CONTRASTS = (_N_MEANS + 1) * len(WINDOWS)
+_TINY = 1e-6
+
+
+def contrasts(
+    positions: Tensor, seen: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
+    """Compare what follows each step, itself included, with what came before.
+
+    Parameters
+    ----------
+    positions, seen, lengths
+        As for :func:`perrin.engine.features.features`.
+
+    Returns
+    -------
+    Tensor
+        Inverse hyperbolic sines of signed test statistics, shape ``(n_tracks, n_points - 1,
+        N_CONTRASTS)``. For each of :data:`WINDOWS` Welch's t of the logarithm of the squared
+        displacement, of the cosine between displacements one and two steps apart, and of the
+        logarithm of the squared displacement over four frames; and the signed root of the
+        log-likelihood ratio of Gaussian displacements of two variances against one. Zero where
+        there are fewer than two steps on a side.
+    """
+    dim = positions.shape[1]
+    steps = positions.diff(dim=2)
+    there = torch.ones_like(steps[:, 0])
+    if lengths is not None:
+        there *= torch.arange(there.shape[1], device=there.device) < lengths[:, None] - 1
+    mean_square = (steps.square() * there[:, None]).sum(2, keepdim=True)
+    mean_square = mean_square / there.sum(1)[:, None, None]
+    steps = steps / mean_square.clamp_min(_TINY**4).sqrt()
+    if seen is not None:
+        there = there * (seen[:, 1:] & seen[:, :-1])
+    squared = steps.square().mean(1)
+    far = _since(steps.cumsum(2), _LAG).square().mean(1)
+    series = torch.stack(
+        (
+            (squared + _TINY).log(),
+            _cosine(steps, 1),
+            _cosine(steps, 2),
+            (far + _TINY).log(),
+            squared,
+        ),
+        1,
+    )
+    weight = there[:, None]
+    sums = [
+        functional.pad(values.cumsum(2), (1, 0))
+        for values in (weight, weight * series, weight * series.square())
+    ]
+    n_steps = steps.shape[2]
+    at = torch.arange(n_steps, device=steps.device)
+    found = []
+    for window in WINDOWS:
+        reach = n_steps if window is None else window
+        low, high = (at - reach).clamp_min(0), (at + reach).clamp_max(n_steps)
+        (n_before, n_after), *moments = (
+            (running[..., at] - running[..., low], running[..., high] - running[..., at])
+            for running in sums
+        )
+        (before, after), (before_2, after_2) = moments
+        enough = (n_before >= 2) & (n_after >= 2)
+        n_before, n_after = n_before.clamp_min(1), n_after.clamp_min(1)
+        n = n_before + n_after
+        mean, mean_after = before / n_before, after / n_after
+        within = before_2 + after_2 - before * mean - after * mean_after
+        variance = (within[:, :_N_MEANS] / n).clamp_min(0) + 1e-3
+        t = (mean_after - mean)[:, :_N_MEANS] / (variance * (1 / n_before + 1 / n_after)).sqrt()
+        likelihood = _likelihood_root(
+            mean[:, _N_MEANS:], mean_after[:, _N_MEANS:], n_before * dim, n_after * dim
+        )
+        found.append(torch.where(enough, torch.cat((t, likelihood), 1), 0.0))
+    return torch.cat(found, 1).asinh().mT
+
+
+def _likelihood_root(before: Tensor, after: Tensor, n_before: Tensor, n_after: Tensor) -> Tensor:
+    """Signed root of twice the log-likelihood ratio of two variances against one."""
+    n = n_before + n_after
+    whole = (n_before * before + n_after * after) / n
+    logs = [(variance + _TINY).log() for variance in (whole, before, after)]
+    ratio = n * logs[0] - n_before * logs[1] - n_after * logs[2]
+    return ratio.clamp_min(0).sqrt() * (after - before).sign()
+
+
+def _cosine(steps: Tensor, lag: int) -> Tensor:
+    """Cosine of the angle between each displacement and the one ``lag`` steps earlier."""
+    unit = steps / steps.norm(dim=1, keepdim=True).clamp_min(_TINY)
+    together = (unit[..., lag:] * unit[..., :-lag]).sum(1)
+    return functional.pad(together, (lag, 0))
+
+
+def _since(path: Tensor, lag: int) -> Tensor:
+    """Displacement over the last ``lag`` steps, or over as many as there are."""
+    return path - functional.pad(path, (lag, 0))[..., :-lag]
