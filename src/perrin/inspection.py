@@ -225,21 +225,21 @@ def inspect_track(
     ``answer`` is the engine's.
     """
     table = validate_tracks(tracks)
-    start, stop = np.searchsorted(table["particle"].to_numpy(np.int64), (particle, particle + 1))
-    if start == stop:
+    here = _rows_of(table, particle)
+    if here.start == here.stop:
         raise InputError(f"There is no track {particle} in the table.")
     if calibration is None:
         found = tracks.attrs.get("calibration") if analysis is None else analysis.calibration
         calibration = found or Calibration()
     axes = axes_of(table)
-    frame = table["frame"].to_numpy(np.int64)[start:stop]
+    frame = table["frame"].to_numpy(np.int64)[here]
     columns: dict[str, npt.NDArray[Any]] = {
         "particle": np.full(frame.size, particle, dtype=np.int64),
         "frame": frame,
     }
     for axis in axes:
         # Statistics know no unit of length, so that of their results is the one put in here.
-        positions = table[axis].to_numpy(np.float64)[start:stop]
+        positions = table[axis].to_numpy(np.float64)[here]
         columns[axis] = positions * calibration.length_scale(axis)
     track = pd.DataFrame(columns)
     answer = None if analysis is None else _answer(analysis, particle)
@@ -337,15 +337,21 @@ def _kinds_of_motion(report: TrackReport) -> str:
     return str(kinds.index[0]) if len(shares) == 1 else ", ".join(shares)
 
 
+def _rows_of(table: pd.DataFrame, particle: int) -> slice:
+    """Rows of one particle in a table that is sorted by particle, as those of an analysis are."""
+    owner = table["particle"].to_numpy(np.int64)
+    return slice(*np.searchsorted(owner, (particle, particle + 1)))
+
+
 def _answer(analysis: Analysis, particle: int) -> pd.Series | None:
-    rows = analysis.per_track[analysis.per_track["particle"] == particle]
+    rows = analysis.per_track.iloc[_rows_of(analysis.per_track, particle)]
     return None if rows.empty else rows.iloc[0]
 
 
 def _switches(analysis: Analysis | None, particle: int) -> pd.DataFrame:
     if analysis is None:
         return pd.DataFrame({name: np.empty(0) for name in ("frame", "frame_lo", "frame_hi")})
-    rows = analysis.switches[analysis.switches["particle"] == particle]
+    rows = analysis.switches.iloc[_rows_of(analysis.switches, particle)]
     return rows.reset_index(drop=True)
 
 
@@ -356,10 +362,7 @@ def _over_time(
     motion = np.full(frame.size, "", dtype=object)
     if analysis is None:
         return columns, motion
-    # Sorted by particle and frame, like every table of an analysis.
-    owner = analysis.per_frame["particle"].to_numpy(np.int64)
-    start, stop = np.searchsorted(owner, (particle, particle + 1))
-    rows = analysis.per_frame.iloc[start:stop]
+    rows = analysis.per_frame.iloc[_rows_of(analysis.per_frame, particle)]
     place = pd.Index(rows["frame"]).get_indexer(pd.Index(frame))
     known = place >= 0
     for name in _PER_FRAME:

@@ -210,14 +210,17 @@ def _is_standard(tracks: pd.DataFrame) -> bool:
     columns = tracks.columns
     if not columns.is_unique or not {"particle", "frame", *axes} <= set(columns):
         return False
-    if any(tracks[name].dtype != np.int64 for name in ("particle", "frame")):
+    # Every look at a column costs time that counts where one track is looked at.
+    numbers = [tracks[name] for name in ("particle", "frame")]
+    positions = [tracks[axis] for axis in axes]
+    if any(column.dtype != np.int64 for column in numbers):
         return False
-    if any(tracks[axis].dtype != np.float64 for axis in axes):
+    if any(column.dtype != np.float64 for column in positions):
         return False
-    particle, frame = tracks["particle"].to_numpy(), tracks["frame"].to_numpy()
+    particle, frame = (column.to_numpy() for column in numbers)
     same = particle[1:] == particle[:-1]
     in_order = np.where(same, frame[1:] > frame[:-1], particle[1:] > particle[:-1])
-    finite = all(np.isfinite(tracks[axis].to_numpy()).all() for axis in axes)
+    finite = all(np.isfinite(column.to_numpy()).all() for column in positions)
     return bool(in_order.all()) and finite
 
 

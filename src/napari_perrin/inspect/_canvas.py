@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 import numpy as np
 from napari.layers import Tracks
+from qtpy.QtCore import QTimer
 
 from napari_perrin._movie_layer import shown_frame
 from napari_perrin._session import Session
@@ -38,6 +39,10 @@ class Canvas:
         self._session = Session.of(viewer)
         self._watchers: WeakSet[Any] = WeakSet()
         self._layer: Tracks | None = None
+        # Drawing all tracks anew can take long; what is said of the selected ones comes first.
+        self._later = QTimer()
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._highlight)
         # napari itself binds neither key.
         self._keys: dict[str, Callable[[Any], None]] = {
             PREVIOUS_KEY: self._on_previous,
@@ -195,14 +200,18 @@ class Canvas:
         self._layer = layer
         if layer is not None:
             layer.events.data.connect(self._on_data)
-            self._on_changed(layer)
+            self._highlight()
 
     def _on_data(self, _event: Any = None) -> None:
-        if self._layer is not None:
-            self._on_changed(self._layer)
+        self._highlight()
 
     def _on_changed(self, layer: Tracks) -> None:
-        if layer is not self._layer:
+        if layer is self._layer:
+            self._later.start(0)
+
+    def _highlight(self) -> None:
+        layer = self._layer
+        if layer is None:
             return
         highlight, record = Highlight.of(layer), self._session.record(layer)
         if record.shown is None and not record.selection and not record.only_selected:

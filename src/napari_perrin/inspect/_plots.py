@@ -31,6 +31,12 @@ _LEFT_WIDTH = 58
 class _TrackPanel(Panel):
     """A plot that shows one side of a track."""
 
+    def __init__(self, colors: PlotColors, title: str = "", **axes: pg.AxisItem) -> None:
+        super().__init__(colors, title, **axes)
+        # Numbers of different width must not shift one plot against the other, nor have all plots
+        # painted twice for each track.
+        self.getAxis("left").setWidth(_LEFT_WIDTH)
+
     def label(self, calibration: Calibration) -> None:
         """Label the axes, with their units."""
         raise NotImplementedError
@@ -64,6 +70,8 @@ class _PathPanel(_TrackPanel):
         self._whole.setData(x, y)
         self._start.setData(x[:1], y[:1])
         self.here.setData(NOTHING, NOTHING)
+        # With one scale for both axes, a range found while painting has it painted again.
+        self.setRange(xRange=_bounds(x), yRange=_bounds(y), padding=0.06)
         known = _states_of(report)
         for state, item in zip(known, self._states.take(len(known)), strict=True):
             pairs = _steps_in(report, state)
@@ -190,8 +198,6 @@ class _TimePanel(_TrackPanel):
 
     def __init__(self, colors: PlotColors, **axes: pg.AxisItem) -> None:
         super().__init__(colors, **axes)
-        # Numbers of different width must not shift one plot against the other.
-        self.getAxis("left").setWidth(_LEFT_WIDTH)
         dots = pg.mkPen(colors.text, style=Qt.PenStyle.DotLine)
         self.switches = Pool(self, lambda: pg.InfiniteLine(pen=dots), ignoreBounds=True)
         pens = {"pen": pg.mkPen(colors.text, width=1.5), "hoverPen": pg.mkPen(colors.fit, width=3)}
@@ -307,7 +313,7 @@ class TrackPlots(PlotArea):
         for column in (0, 1):
             layout.setColumnPreferredWidth(column, 1)
             layout.setColumnStretchFactor(column, 1)
-        self.setMinimumHeight(sum(_HEIGHTS))
+        self.setFixedHeight(sum(_HEIGHTS))
         self.scene().sigMouseClicked.connect(self._on_clicked)
 
     def show_report(self, report: TrackReport) -> None:
@@ -320,6 +326,9 @@ class TrackPlots(PlotArea):
         for panel in self._panels:
             panel.draw(report)
         self.over_time[0].setXRange(report.time[0], report.time[-1], padding=0.02)
+        # Ranges and what follows from them are else found while painting, which is then done again.
+        for _ in range(2):
+            self.scene().prepareForPaint()
 
     def show_time(self, time: float) -> None:
         """Move the line of the present, and the ring on the path."""
@@ -342,6 +351,10 @@ def _plane(report: TrackReport) -> tuple[Array, Array]:
     """Return x and y of a path; y is 0 in 1D, and z is looked along in 3D."""
     x = report.path[:, -1]
     return x, report.path[:, -2] if len(report.axes) > 1 else np.zeros_like(x)
+
+
+def _bounds(values: Array) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 def _logarithm(values: Array) -> Array:

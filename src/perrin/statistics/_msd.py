@@ -104,6 +104,11 @@ def time_averaged_msd(
     order = np.argsort(spans, kind="stable")
     order = order[lags[order] > 0]
     blocks, done = _blocks(order, spans), 0
+    if len(blocks) == 1:  # starting threads takes longer than one track
+        _fill(result, arrays, order, int(lags[order[-1]]))
+        if progress is not None:
+            progress("Computing MSDs", order.size, order.size)
+        return result
     pool = ThreadPoolExecutor(workers or os.cpu_count(), "perrin")
     try:
         block_of = {

@@ -11,6 +11,7 @@ import pytest
 from napari.layers import Points, Tracks
 from pandas.testing import assert_frame_equal
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_perrin._features import add_features
 from napari_perrin._layers import export_table, table_of_layer
@@ -46,6 +47,7 @@ def settled(viewer: Any, qtbot: Any) -> Callable[[], None]:
 
 
 def visible(layer: Tracks) -> set[int]:
+    QApplication.processEvents()  # the canvas comes after what the views show
     numbers = layer.features["particle"].to_numpy()
     return set(np.unique(numbers[layer.track_colors[:, 3] > 0]).tolist())
 

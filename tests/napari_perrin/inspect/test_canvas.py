@@ -26,7 +26,7 @@ class View:
 
 
 @pytest.fixture
-def canvas(model: Any, bare_layer: Tracks) -> Iterator[Canvas]:
+def canvas(model: Any, bare_layer: Tracks, qapp: Any) -> Iterator[Canvas]:
     """The canvas of a viewer without a window, watched."""
     canvas, view = Canvas.of(model), View()
     canvas.watch(view)
@@ -36,6 +36,7 @@ def canvas(model: Any, bare_layer: Tracks) -> Iterator[Canvas]:
 
 def opacities(layer: Tracks) -> dict[int, float]:
     """Return how opaque each track is drawn."""
+    QApplication.processEvents()  # the canvas comes after what the views show
     numbers = layer.features["particle"].to_numpy()
     alpha = {int(n): np.unique(layer.track_colors[numbers == n, 3]) for n in np.unique(numbers)}
     assert all(len(values) == 1 for values in alpha.values())
@@ -160,6 +161,7 @@ def test_recolouring_keeps_what_is_selected(canvas: Canvas, bare_layer: Tracks, 
     np.testing.assert_allclose(layer.track_colors[:, :3], colors[:, :3], atol=1e-6)
     assert [number for number, alpha in opacities(layer).items() if alpha == 1] == [20, 40]
     session.select(layer, ())
+    assert set(opacities(layer).values()) == {1}
     np.testing.assert_allclose(layer.track_colors, colors, atol=1e-6)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from napari.layers import Tracks
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_perrin._session import Session
 from napari_perrin.inspect._plot_style import PlotColors
@@ -218,5 +219,6 @@ def cell_of(widget: TableWidget, particle: int) -> QPoint:
 
 def visible(layer: Tracks) -> set[int]:
     """Return the tracks that are drawn."""
+    QApplication.processEvents()  # the canvas comes after what the views show
     numbers = layer.features["particle"].to_numpy()
     return set(np.unique(numbers[layer.track_colors[:, 3] > 0]).tolist())
