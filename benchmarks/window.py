@@ -131,7 +131,8 @@ def measure(n_tracks: int) -> list[dict[str, Any]]:
             began = time.perf_counter(), time.process_time()
             release()
             settle()
-            assert at and inspector.report is not None
+            assert at
+            assert inspector.report is not None
             times.append((at[0][0] - began[0], at[0][1] - began[1]))
     add_row("click a track until the inspector shows it", times)
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
+import numpy as np
 from psygnal import Signal
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
     import pandas as pd
     from napari.layers import Layer, Tracks
@@ -69,6 +69,16 @@ class Record:
     show_rejected: bool = False
     source: Source | None = None
     unsaved: bool = False
+
+    @property
+    def rejected(self) -> frozenset[int]:
+        """Track numbers that were rejected by hand."""
+        return frozenset() if self.history is None else frozenset(self.history.now.rejected)
+
+    def counts(self, particles: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Say of each track number whether it is neither rejected nor hidden by a filter."""
+        counted = ~np.isin(particles, list(self.rejected))
+        return counted if self.shown is None else counted & np.isin(particles, self.shown)
 
 
 class Session:

@@ -23,7 +23,7 @@ from perrin.results import (
     Source,
 )
 
-__all__ = ["Saved", "is_saved", "open_saved"]
+__all__ = ["Saved", "is_saved", "kept_beside", "open_saved"]
 
 _SUFFIXES = (".csv", ".parquet")
 _TEXTS = (
@@ -95,6 +95,39 @@ def open_saved(folder: str | os.PathLike[str]) -> Saved:
         _check_same(folder, history, analysis)
     movie = _movie(folder, source, missing)
     return Saved(folder, history, analysis, recipe, source, movie, tuple(missing))
+
+
+def kept_beside(path: str | os.PathLike[str], tracks: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the tracks that the analysis beside a table says were rejected or filtered.
+
+    Parameters
+    ----------
+    path
+        Where the tracks were read from.
+    tracks
+        The track table; returned as it is unless it is Perrin's own ``tracks.csv`` beside a
+        ``per_track.csv`` with a column ``kept``.
+
+    Raises
+    ------
+    InputError
+        If none is left.
+    """
+    path = Path(path)
+    beside = _table(path.parent, ANALYSIS_TABLES[0])
+    if path.stem != TRACKS_TABLE or beside is None:
+        return tracks
+    answers = read_table(beside)
+    if "kept" not in answers:
+        return tracks
+    counted = ~tracks["particle"].isin(answers.loc[~answers["kept"].astype(bool), "particle"])
+    if counted.all():
+        return tracks
+    if not counted.any():
+        raise InputError(
+            f"{beside} says that all tracks in {path.name} were rejected or filtered out."
+        )
+    return tracks[counted].reset_index(drop=True)
 
 
 def _table(folder: Path, name: str) -> Path | None:

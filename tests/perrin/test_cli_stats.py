@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,23 @@ def test_one_table_of_tracks(movies: list[Path], tmp_path: Path) -> None:
     again = stats(movies[0], "--out", out, *QUICK)
     assert again.returncode == 1
     assert "holds earlier results" in again.stderr
+
+
+def test_tracks_that_are_not_kept_are_left_out(movies: list[Path], tmp_path: Path) -> None:
+    folder, answers = tmp_path / "movie", pd.DataFrame({"particle": range(40), "kept": True})
+    folder.mkdir()
+    shutil.copy(movies[0], folder / "tracks.csv")
+    answers.loc[[3, 7], "kept"] = False
+    answers.to_csv(folder / "per_track.csv", index=False)
+    done = stats(folder / "tracks.csv", "--out", tmp_path / "out", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert "Left out 2 tracks" in done.stderr
+    found = pd.read_csv(tmp_path / "out" / "diffusivity.csv")
+    assert set(range(40)) - set(found["particle"]) == {3, 7}
+    answers.assign(kept=False).to_csv(folder / "per_track.csv", index=False)
+    none = stats(folder / "tracks.csv", "--out", tmp_path / "none", *QUICK)
+    assert none.returncode == 1
+    assert "all tracks in tracks.csv were rejected" in none.stderr
 
 
 def test_two_conditions_are_compared_by_movie(movies: list[Path], tmp_path: Path) -> None:

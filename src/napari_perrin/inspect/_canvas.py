@@ -102,8 +102,8 @@ class Canvas:
             return
         record, tracks = self._session.record(layer), LayerTracks.of(layer)
         order = tracks.particles if record.shown is None else record.shown
-        if record.shown is None and record.history is not None:
-            order = order[~np.isin(order, list(record.history.now.rejected))]
+        if record.shown is None:
+            order = order[record.counts(order)]
         if order.size == 0:
             return
         here = np.flatnonzero(np.isin(order, list(record.selection)))

@@ -94,6 +94,7 @@ class PopulationWidget(SideView):
         )
         self.states_message = QLabel()
         self.states_message.setWordWrap(True)
+        self._rejected: frozenset[int] = frozenset()
         self.truth = TruthSection(self.session)
         self._plots_place, self._states_place = QVBoxLayout(), QVBoxLayout()
         self._build()
@@ -106,6 +107,7 @@ class PopulationWidget(SideView):
         self.truth.compared.connect(self._on_compared)
         self.truth.selected.connect(self._select)
         self.session.shown_changed.connect(self._on_shown)
+        self.session.curated.connect(self._on_curated)
         self.viewer.events.theme.connect(self._on_theme)
         self.begin()
 
@@ -225,14 +227,14 @@ class PopulationWidget(SideView):
         self.states_view.selected.connect(self._select)
 
     def _collect(self) -> None:
-        """Collect the numbers of the tracks that are shown."""
+        """Collect the numbers of the tracks that count."""
         self.numbers, analysis = pd.DataFrame({"particle": []}), self.analysis
         if self.tracks is not None and self.layer is not None:
             numbers = self.truth.beside(self.tracks.numbers(analysis))
-            shown = self.session.record(self.layer).shown
-            if shown is not None:
-                numbers = numbers[self.tracks.are(shown)].reset_index(drop=True)
-            self.numbers = numbers
+            record = self.session.record(self.layer)
+            self._rejected = record.rejected
+            counted = record.counts(numbers["particle"].to_numpy(np.int64))
+            self.numbers = numbers[counted].reset_index(drop=True)
         self._particles = self.numbers["particle"].to_numpy(np.int64)
         self.message.setText(self.problem or ("" if analysis is not None else _TO_ANALYZE))
         self.message.setVisible(bool(self.message.text()))
@@ -334,6 +336,11 @@ class PopulationWidget(SideView):
 
     def _on_shown(self, layer: Tracks) -> None:
         if layer is self.layer:
+            self._collect()
+
+    def _on_curated(self, layer: Tracks) -> None:
+        # Most of what is done by hand leaves the tracks that count as they are.
+        if layer is self.layer and self.session.record(layer).rejected != self._rejected:
             self._collect()
 
     def _on_compared(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 from napari.layers import Tracks
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout
 
@@ -111,7 +113,7 @@ class StatisticsWidget(StepWidget):
             update={"calibration": self.calibration_form.calibration()}
         )
         tables = {
-            name: join_named({layer.name: table_of_layer(layer) for layer in group})
+            name: join_named({layer.name: self._counted(layer) for layer in group})
             for name, group in groups.items()
         }
         source = ", ".join(layer.name for layer in layers)
@@ -122,6 +124,17 @@ class StatisticsWidget(StepWidget):
             )
 
         return work
+
+    def _counted(self, layer: Tracks) -> pd.DataFrame:
+        """Return the tracks of a layer that are neither rejected nor hidden by a filter."""
+        table = table_of_layer(layer)
+        counted = self.session.record(layer).counts(table["particle"].to_numpy(np.int64))
+        if not counted.any():
+            raise InputError(
+                f"All tracks of the layer '{layer.name}' are rejected or hidden by a filter. Clear "
+                "the filters in Table of tracks, or undo what rejected them."
+            )
+        return table[counted].reset_index(drop=True)
 
     def accept(self, result: _Measured) -> str:
         """Show what was measured."""

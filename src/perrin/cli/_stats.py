@@ -21,6 +21,7 @@ from perrin.measurement import (
 )
 from perrin.pipeline import Recipe
 from perrin.results import TableFormat, check_files, recipe_beside
+from perrin.saved import kept_beside
 from perrin.statistics.words import comparison_lines, survey_lines
 from perrin.tracks import Calibration
 
@@ -69,7 +70,8 @@ def stats_command(
     Each of TRACKS is a table as for `perrin analyze`, and a movie of its own unless it has a column
     movie. Writes tables (diffusivity.csv, msd.csv, mean_msd.csv, msd_fits.csv, ergodicity.csv,
     population.csv, states.csv, ...), figures and statistics.yaml. Of a recipe only the calibration
-    is used; a recipe.yaml beside a tracks.csv of Perrin's own is, unless another is given.
+    is used; a recipe.yaml beside a tracks.csv of Perrin's own is, unless another is given. Tracks
+    that the per_track.csv beside it says were rejected or filtered are left out.
 
     With --against, both conditions are measured, and compared movie by movie: comparison.csv, with
     intervals of the differences, and comparison.png. That needs two movies or more of each.
@@ -122,9 +124,12 @@ def _read(
         note(f"Using the calibration in {beside}.", quiet=quiet)
         recipe_file = beside
     recipe = Recipe() if recipe_file is None else Recipe.read(recipe_file)
-    table = read_tracks(path)
+    every = read_tracks(path)
+    table = kept_beside(path, every)
+    if left_out := every["particle"].nunique() - table["particle"].nunique():
+        note(f"Left out {left_out} tracks of {path} that were rejected or filtered.", quiet=quiet)
     chosen = {step: values for step, values in changes.items() if step == "calibration"}
-    recipe = recipe.with_values(chosen).calibrated(table.attrs.get("calibration"))
+    recipe = recipe.with_values(chosen).calibrated(every.attrs.get("calibration"))
     return table, recipe.calibration
 
 

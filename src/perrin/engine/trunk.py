@@ -98,9 +98,7 @@ class Trunk(nn.Module):
         pieces = functional.pad(odd, (reach, reach)).unfold(2, self.architecture.kernel, 1)
         return functional.linear(pieces.transpose(1, 2).flatten(2), self.filters.weight.flatten(1))
 
-    def encode(
-        self, x: Features, summaries: Tensor, besides: Tensor | float = 0.0
-    ) -> Encoded:
+    def encode(self, x: Features, summaries: Tensor, besides: Tensor | float = 0.0) -> Encoded:
         """Encode a batch of tracks.
 
         Parameters

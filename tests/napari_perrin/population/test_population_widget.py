@@ -14,6 +14,7 @@ from napari.layers import Tracks
 from qtpy.QtCore import QPoint, QPointF, Qt
 
 from napari_perrin._session import Session
+from napari_perrin.curate._curator import Curator
 from napari_perrin.population._widget import PopulationWidget
 from perrin import Analysis
 from perrin.population import GROUPS
@@ -156,6 +157,12 @@ def test_what_is_selected_and_hidden_elsewhere_is_followed(
     assert population.numbers["particle"].tolist() == [20, 50, 80]
     assert population.count.text().startswith("2 of 3 tracks selected")
     session.show_tracks(analyzed, None)
+    assert len(population.numbers) == 9
+    curator = Curator.of(session.viewer)
+    curator.judge(analyzed, [20, 30], accept=False)
+    assert set(population.numbers["particle"]) == {10, 40, 50, 60, 70, 80, 90}
+    assert population.count.text().startswith("1 of 7 tracks selected")
+    curator.undo(analyzed)
     assert len(population.numbers) == 9
 
 

@@ -16,6 +16,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_perrin._layers import table_of_layer, tracks_layer_data
+from napari_perrin._session import Session
+from napari_perrin.curate._curator import Curator
 from napari_perrin.statistics import _widget
 from napari_perrin.statistics._widget import StatisticsWidget
 from perrin.measurement import join_named, measure_tracks, measurement_files
@@ -114,6 +116,21 @@ def test_tracks_are_measured_as_perrin_stats_does(
     assert (tmp_path / "states.csv").read_bytes() == before
     viewer.theme = "light"
     assert widget.pages.pages["States"].numbers.text() == "<br>".join(state_lines(survey))
+
+
+def test_rejected_and_hidden_tracks_are_left_out(
+    viewer: Any, widget: StatisticsWidget, movies: list[Tracks], run: Any,
+    notifications: list[str],
+) -> None:  # fmt: skip
+    session, layer = Session.of(viewer), movies[0]
+    Curator.of(viewer).judge(layer, [0, 3], accept=False)
+    session.show_tracks(layer, np.array([0, 1, 2, 4]))
+    run(widget)
+    (survey,) = widget.measured.measurement.surveys.values()
+    assert survey.tables["diffusivity"]["particle"].tolist() == [1, 2, 4]
+    session.show_tracks(layer, np.array([0]))
+    widget.run_button.click()
+    assert "rejected or hidden by a filter" in notifications[-1]
 
 
 def test_two_conditions_are_compared(

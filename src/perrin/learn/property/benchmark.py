@@ -55,7 +55,7 @@ _PUBLISHED = {
 }
 _EPOCHS = {
     "posterior network": 30, "dense": 8, "convolutional": 8, "recurrent": 5,
-    "convolutional recurrent": 2,
+    "convolutional recurrent": 20,
 }  # fmt: skip
 _IMAGES = "what they saw"
 _PHYSICS = "what they saw, the shape of the walls, that it starts from rest"

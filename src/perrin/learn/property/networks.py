@@ -43,7 +43,9 @@ class _OfSeries(nn.Module):
     def forward(self, field: Tensor, warm: Tensor) -> Tensor:
         """Map potentials ``(n, 32, 32)`` and positions ``(n, t, 32, 32)`` to masses ``(n,)``."""
         both = torch.stack((field[:, None].expand_as(warm), warm), dim=2)
-        seen = self.spatial(both.flatten(0, 1)).unflatten(0, both.shape[:2])
+        # On a CPU convolutions of few channels take a third of the time in this order.
+        images = both.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        seen = self.spatial(images).unflatten(0, both.shape[:2])
         return cast("Tensor", self.last(self.memory(seen)[0][:, -1])[:, 0])
 
 
