@@ -74,7 +74,7 @@ class Muon(torch.optim.Optimizer):
 def _orthogonal(matrices: Tensor) -> Tensor:
     """Bring the singular values of each matrix near 1 by Newton and Schulz's iteration."""
     tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
+    x: Tensor = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(_TINY)
     a, b, c = _COEFFICIENTS
     for _ in range(_ITERATIONS):

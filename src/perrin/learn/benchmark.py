@@ -58,7 +58,7 @@ _GENERATORS = {
     "as published": GeneratorTraining(
         frame="image", tails="normal", latent=0, still_axes=True, epochs=50
     ),
-    "Perrin": GeneratorTraining(epochs=60),
+    "Perrin": GeneratorTraining(),
 }
 _GENERATED = ("plastic", "collagen")
 _INTERVAL = 300.0  # s, the steps of Rieke (2016)

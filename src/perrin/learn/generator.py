@@ -23,6 +23,7 @@ __all__ = ["Architecture", "Generator", "Mixture"]
 _LEAST_SPEED = 0.02
 _LEAST_DEGREES = 3.0
 _LEAST_LOG_SCALE = -7.0
+_TINY = 1e-6
 
 
 class Architecture(Parameters):
@@ -126,7 +127,9 @@ class Generator(nn.Module):
         width = n_axes + 3
         if a.latent:
             self.encoder = nn.Sequential(
-                nn.Linear(2 * width + 1, a.units), nn.GELU(), nn.Linear(a.units, 2 * a.latent)
+                nn.Linear(2 * width + n_axes + 1, a.units),
+                nn.GELU(),
+                nn.Linear(a.units, 2 * a.latent),
             )
         self.decoder = nn.LSTM(width + a.latent, a.units, batch_first=True)
         n_scales = n_axes if a.tails == "heavy" else 1
@@ -163,9 +166,21 @@ class Generator(nn.Module):
         mean = (x * weight).sum(1)
         spread = ((x - mean[:, None]).square() * weight).sum(1)
         count = there.sum(1, keepdim=True).log()
-        moments = torch.cat((mean, (spread + 1e-4).log(), count), 1)
+        kept = self._persistence(local, there)
+        moments = torch.cat((mean, (spread + 1e-4).log(), kept, count), 1)
         latent, log_spread = self.encoder(moments).chunk(2, 1)
         return latent, log_spread.clamp(-5, 2)
+
+    def _persistence(self, local: Tensor, there: Tensor) -> Tensor:
+        """Compute how alike successive steps are, by axis, shape ``(n, n_axes)``."""
+        before = local
+        if self.architecture.frame == "track":
+            # In the frame of the track the step before had one component, its length.
+            length = _complex(local).abs()[..., None].expand(-1, -1, min(2, self.n_axes))
+            before = torch.cat((local[..., :-2], length), 2)
+        pair = (there[:, 1:] & there[:, :-1])[..., None]
+        product = (local[:, 1:] * before[:, :-1] * pair).sum(1)
+        return product / ((before.square() * there[..., None]).sum(1) + _TINY)
 
     def forward(self, local: Tensor, latent: Tensor) -> Mixture:
         """Density of every step, given the steps before it and the track's latent numbers."""

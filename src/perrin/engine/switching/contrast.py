@@ -15,10 +15,12 @@ __all__ = ["N_CONTRASTS", "WINDOWS", "contrasts"]
 WINDOWS = (6, 12, 25, 50, 100, None)
 """Steps compared before and after; with None, all there are."""
 
+_REACH = max(window for window in WINDOWS if window is not None)
 _LAG = 4
 _N_MEANS = 4
 N_CONTRASTS = (_N_MEANS + 1) * len(WINDOWS)
 _TINY = 1e-6
+_NEAR = 0.1
 
 
 def contrasts(
@@ -35,7 +37,7 @@ def contrasts(
     -------
     Tensor
         Inverse hyperbolic sines of signed test statistics, shape ``(n_tracks, n_points - 1,
-        N_CONTRASTS)``. For each of :data:`WINDOWS` Welch's t of the logarithm of the squared
+        N_CONTRASTS)``. For each of :data:`WINDOWS` Student's t of the logarithm of the squared
         displacement, of the cosine between displacements one and two steps apart, and of the
         logarithm of the squared displacement over four frames; and the signed root of the
         log-likelihood ratio of Gaussian displacements of two variances against one. Zero where
@@ -64,21 +66,16 @@ def contrasts(
         1,
     )
     weight = there[:, None]
-    sums = [
-        functional.pad(values.cumsum(2), (1, 0))
-        for values in (weight, weight * series, weight * series.square())
-    ]
-    n_steps = steps.shape[2]
-    at = torch.arange(n_steps, device=steps.device)
+    # Sums of what is centred lose fewer digits.
+    centre = (weight * series).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp_min(1)
+    series = series - centre
+    level = centre[:, _N_MEANS:]
+    sums = [_running(values) for values in (weight, weight * series, weight * series.square())]
     found = []
     for window in WINDOWS:
-        reach = n_steps if window is None else window
-        low, high = (at - reach).clamp_min(0), (at + reach).clamp_max(n_steps)
-        (n_before, n_after), *moments = (
-            (running[..., at] - running[..., low], running[..., high] - running[..., at])
-            for running in sums
+        (n_before, n_after), (before, after), (before_2, after_2) = (
+            _beside(running, window) for running in sums
         )
-        (before, after), (before_2, after_2) = moments
         enough = (n_before >= 2) & (n_after >= 2)
         n_before, n_after = n_before.clamp_min(1), n_after.clamp_min(1)
         n = n_before + n_after
@@ -86,20 +83,47 @@ def contrasts(
         within = before_2 + after_2 - before * mean - after * mean_after
         variance = (within[:, :_N_MEANS] / n).clamp_min(0) + 1e-3
         t = (mean_after - mean)[:, :_N_MEANS] / (variance * (1 / n_before + 1 / n_after)).sqrt()
-        likelihood = _likelihood_root(
-            mean[:, _N_MEANS:], mean_after[:, _N_MEANS:], n_before * dim, n_after * dim
-        )
+        ratio = (mean_after[:, _N_MEANS:] + level + _TINY) / (mean[:, _N_MEANS:] + level + _TINY)
+        likelihood = _likelihood_root(ratio.log(), n_after / n, n * dim)
         found.append(torch.where(enough, torch.cat((t, likelihood), 1), 0.0))
     return torch.cat(found, 1).asinh().mT
 
 
-def _likelihood_root(before: Tensor, after: Tensor, n_before: Tensor, n_after: Tensor) -> Tensor:
-    """Signed root of twice the log-likelihood ratio of two variances against one."""
-    n = n_before + n_after
-    whole = (n_before * before + n_after * after) / n
-    logs = [(variance + _TINY).log() for variance in (whole, before, after)]
-    ratio = n * logs[0] - n_before * logs[1] - n_after * logs[2]
-    return ratio.clamp_min(0).sqrt() * (after - before).sign()
+def _running(values: Tensor) -> Tensor:
+    """Sum up to each step, continued at both ends so that windows may reach beyond them."""
+    return functional.pad(functional.pad(values.cumsum(2), (1, 0)), (_REACH, _REACH), "replicate")
+
+
+def _beside(running: Tensor, window: int | None) -> tuple[Tensor, Tensor]:
+    """Sum over the steps of a window before each step, and over those after."""
+    n_steps = running.shape[2] - 2 * _REACH - 1
+    here = running[..., _REACH : _REACH + n_steps]
+    if window is None:
+        return here, running[..., -1:] - here
+    low = running[..., _REACH - window : _REACH - window + n_steps]
+    high = running[..., _REACH + window : _REACH + window + n_steps]
+    return here - low, high - here
+
+
+def _likelihood_root(log_ratio: Tensor, share: Tensor, n: Tensor) -> Tensor:
+    """Signed root of twice the log-likelihood ratio of two variances against one.
+
+    Parameters
+    ----------
+    log_ratio
+        Logarithm of the variance after by that before.
+    share
+        Of the displacements, those after.
+    n
+        How many there are, counted along each axis.
+    """
+    u = log_ratio
+    exact = torch.log1p(share * torch.expm1(u)) - share * u
+    # Near equality the difference of logarithms is rounding; cumulants of a coin are not.
+    k2 = share * (1 - share)
+    series = u.square() * (k2 / 2 + k2 * (1 - 2 * share) * u / 6 + k2 * (1 - 6 * k2) * u * u / 24)
+    ratio = n * torch.where(u.abs() < _NEAR, series, exact)
+    return ratio.clamp_min(0).sqrt() * u.sign()
 
 
 def _cosine(steps: Tensor, lag: int) -> Tensor:

@@ -160,7 +160,7 @@ def test_training_makes_weights_that_load(tmp_path: Path, monkeypatch: pytest.Mo
     loaded = load_switch_network(path)
     assert torch.isfinite(loaded(walks(2, 2, 50)).switch).all()
     header = (tmp_path / "log.csv").read_text().splitlines()[0]
-    assert header == "minutes,views,loss,switch,change,state,diffusivity,alpha"
+    assert header == "minutes,views,loss,switch,change,place,state,diffusivity,alpha"
     assert "perrin train --engine switches" in path.with_suffix(".yaml").read_text()
 
 
