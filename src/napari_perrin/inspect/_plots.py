@@ -26,6 +26,7 @@ Array = npt.NDArray[np.float64]
 
 _HEIGHTS = (175, 68, 68, 88, 145)
 _LEFT_WIDTH = 58
+_WORTH_A_NUMBER = 0.05  # of a probability; the numbers of two low bars would run into each other
 
 
 class _TrackPanel(Panel):
@@ -184,7 +185,7 @@ class _ModelPanel(_TrackPanel):
         values = [report.probabilities.get(name, 0.0) for name in MODELS]
         self.bars.setOpts(height=values)
         for place, (number, value) in enumerate(zip(self._numbers, values, strict=True)):
-            number.setVisible(bool(report.probabilities))
+            number.setVisible(value >= _WORTH_A_NUMBER)
             number.setText(f"{value:.2f}")
             number.setPos(place, value)
         self.say("" if report.probabilities else "not called")
