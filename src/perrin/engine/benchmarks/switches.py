@@ -29,6 +29,7 @@ from perrin.errors import Progress
 from perrin.models import PROBABILITY_COLUMNS
 from perrin.simulate.models import fbm as simulate_fbm
 from perrin.simulate.models import sbm
+from perrin.statistics import find_switches
 from perrin.tracks import AXES
 
 __all__ = ["switches"]
@@ -50,6 +51,7 @@ _ONE_SWITCH_POINTS = 200
 _NEAR = 10
 _FEWEST_FOR_A_MODEL = 10
 _PELT = "PELT, variance"
+_LIKELIHOOD = "penalised likelihood (Perrin)"
 _SOME = 40  # tracks of 1000 steps, for what takes a second each
 
 
@@ -125,9 +127,20 @@ def _walk(sigma: Array, rng: np.random.Generator) -> Array:
     return sigma * rng.standard_normal(sigma.shape)
 
 
+def _walks(displacements: Array) -> pd.DataFrame:
+    """Make a track table of displacements along one axis, shape ``(n_tracks, n_steps)``."""
+    return table_of(np.pad(displacements, ((0, 0), (1, 0))).cumsum(1)[:, None])
+
+
 def _ask(setting: _Setting, displacements: Array) -> Frames:
-    positions = np.pad(displacements, ((0, 0), (1, 0))).cumsum(1)
-    return setting.ask(table_of(positions[:, None]))
+    return setting.ask(_walks(displacements))
+
+
+def _by_likelihood(displacements: Array) -> tuple[Array, Ints]:
+    """Probability of a switch at each localization, ``(n_tracks, n_points)``, and how many."""
+    found = find_switches(_walks(displacements), exposure=0.0)
+    counts = np.bincount(found.switches["particle"], minlength=len(displacements))
+    return found.per_frame["p_switch"].to_numpy().reshape(len(displacements), -1), counts
 
 
 def _sigma(setting: _Setting) -> pd.DataFrame:
@@ -162,6 +175,7 @@ def _presence(setting: _Setting) -> pd.DataFrame:
         frames = _ask(setting, steps)
         answers = {
             "network": _count(frames) > 0,
+            _LIKELIHOOD: _by_likelihood(steps)[1] > 0,
             _PELT: np.array([cut_by_pelt(s[:, None]).size > 0 for s in steps[:_SOME]]),
             "told all parameters": decide_given_parameters(steps, ratio),
         }
@@ -185,7 +199,8 @@ def _time(setting: _Setting) -> pd.DataFrame:
         steps = _walk(sigma, setting.rng)
         frames = _ask(setting, steps)
         answers = {
-            "network": _likeliest_frame(frames),
+            "network": _likeliest_frame(frames.p_switch.reshape(len(at), -1)),
+            _LIKELIHOOD: _likeliest_frame(_by_likelihood(steps)[0]),
             "maximum likelihood of one change of variance": np.array([_best_cut(s) for s in steps]),
             "told all parameters": frame_given_parameters(steps, ratio),
         }
@@ -214,6 +229,7 @@ def _counts(setting: _Setting) -> pd.DataFrame:
             "network, sum of probabilities": np.add.reduceat(
                 frames.p_switch, frames.bounds[:-1]
             ).round(),
+            _LIKELIHOOD: _by_likelihood(steps)[1],
             _PELT: np.array([cut_by_pelt(s[:, None]).size for s in steps[:_SOME]]),
             "hidden Markov model, told all parameters": count_given_parameters(steps, ratio, rate),
         }
@@ -350,9 +366,8 @@ def _count(frames: Frames, threshold: float | None = None) -> Ints:
     return np.bincount(segments.track, minlength=len(frames.bounds) - 1) - 1
 
 
-def _likeliest_frame(frames: Frames) -> Array:
+def _likeliest_frame(p: Array) -> Array:
     """Frame of the switch if there is exactly one: the median in the window that holds most."""
-    p = frames.p_switch.reshape(len(frames.bounds) - 1, -1)
     reach = WIDTHS[-1]
     padded = np.pad(p, ((0, 0), (reach, reach)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
