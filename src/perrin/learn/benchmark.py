@@ -56,7 +56,7 @@ _STEPS_OF_FEW = 30
 
 _GENERATORS = {
     "as published": GeneratorTraining(
-        frame="image", tails="normal", latent=0, still_axes=True, epochs=50
+        frame="image", tails="normal", latent=0, still_axes=True, epochs=50, batch=32
     ),
     "Perrin": GeneratorTraining(),
 }

@@ -93,7 +93,7 @@ class GeneratorTraining(Fitting):
     epochs: int = _epochs(120)
     patience: int = _patience(25)
     learning_rate: float = _learning_rate(5e-3)
-    batch: int = parameter(32, "Tracks that are seen together.", ge=1, advanced=True)
+    batch: int = parameter(16, "Tracks that are seen together.", ge=1, advanced=True)
     units: int = parameter(48, "Units of the recurrent layers (LSTM).", ge=1, advanced=True)
     components: int = parameter(10, "Components of the mixture.", ge=1, advanced=True)
     latent: int = parameter(

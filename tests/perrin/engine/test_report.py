@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,10 @@ ROOT = Path(__file__).parents[3]
 
 
 def load_script():
-    spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks/engine_report.py")
+    folder = str(ROOT / "benchmarks")
+    if folder not in sys.path:  # as when it is run
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks/report.py")
     assert spec is not None
     assert spec.loader is not None
     report = importlib.util.module_from_spec(spec)
@@ -43,6 +48,13 @@ def test_marked_tables_are_replaced_and_nothing_else() -> None:
     assert with_tables(once, {"attm": attm(0.8)}) == once
     with pytest.raises(KeyError, match="unheard"):
         with_tables("<!-- table: unheard -->\n<!-- end -->", {})
+
+
+def test_the_page_on_learning_marks_every_view() -> None:
+    load_script()
+    page = (ROOT / "docs/learn.md").read_text(encoding="utf-8")
+    views = importlib.import_module("_learn_views").LEARN_VIEWS
+    assert re.findall(r"<!-- table: (\w+) -->", page) == list(views)
 
 
 def test_the_page_marks_every_view_and_shows_every_plot() -> None:
