@@ -114,7 +114,7 @@ class Trunk(nn.Module):
         size = self._responses(x.odd.flatten(0, 1)).abs()
         even = x.even.flatten(0, 1).transpose(1, 2)
         encoded = torch.cat((size, (size * size + _FLOOR).log(), even.to(size.dtype)), 2)
-        per_axis = functional.relu(_linear(encoded, self.per_axis))
+        per_axis = functional.relu(_linear(encoded, self.per_axis), inplace=True)
         per_axis = per_axis.view(n, dim, n_steps, -1).mean(1)
         there = None if x.there is None else x.there.transpose(1, 2)
         frames = per_axis + _linear(x.joint.transpose(1, 2), self.joint) + besides
@@ -156,7 +156,7 @@ class Convolution(nn.Module):
         padded = functional.pad(x, (0, 0, (kernel - 1) // 2, kernel // 2))
         last = stride * (n_out - 1) + 1
         taps = torch.cat([padded[:, i : i + last : stride] for i in range(kernel)], 2)
-        return functional.relu(self.norm(_linear(taps, self.convolution)))
+        return functional.relu(self.norm(_linear(taps, self.convolution)), inplace=True)
 
 
 def _linear(x: Tensor, convolution: nn.Conv1d) -> Tensor:
@@ -182,7 +182,7 @@ class _Block(nn.Module):
         q, k, v = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         attended = _attend(q, k, v, mask)
         x = x + self.project(attended.transpose(1, 2).flatten(2))
-        hidden = functional.relu(self.expand(self.norm_feed_forward(x))).square()
+        hidden = functional.relu(self.expand(self.norm_feed_forward(x)), inplace=True).square()
         y: Tensor = x + self.contract(hidden)
         return y
 
