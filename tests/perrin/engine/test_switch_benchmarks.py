@@ -202,7 +202,10 @@ def test_andi2_measures_every_method_on_the_same_tracks(
     assert table["jsc"].between(0, 1).all()
     states = tables["states"].set_index(["method", "experiment"])
     assert states.loc[("one state, MSD", 1), "n_states"] == len(populations_of(BENCHMARK[2].motion))
-    assert (states[["alpha_distance", "diffusivity_distance"]] > 0).all(axis=None)
+    distances = states[["alpha_distance", "diffusivity_distance"]]
+    # One state is always wrong where there are two; what weights drawn at random say may be right.
+    assert (distances.loc["one state, MSD"] > 0).all(axis=None)
+    assert (distances >= 0).all(axis=None)
     assert "Second AnDi challenge" in as_text(tables)
 
 
