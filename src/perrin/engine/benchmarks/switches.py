@@ -255,7 +255,8 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
         batch, at, model = one_switch(setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator)
         tracks = table_of(batch.positions)
         frames = setting.ask(tracks, question="change")
-        p = frames.p_switch.reshape(setting.n_tracks, -1)
+        # Where every probability is too small for a number, no frame is likelier than another.
+        p = frames.p_switch.reshape(setting.n_tracks, -1).clip(np.finfo(float).tiny)
         frame = np.arange(_ONE_SWITCH_POINTS)
         found = (p * frame).sum(1) / p.sum(1)
         true = at.numpy()

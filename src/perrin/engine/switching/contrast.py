@@ -66,10 +66,10 @@ def contrasts(
         1,
     )
     weight = there[:, None]
-    # Sums of what is centred lose fewer digits.
+    # Sums of what is centred lose fewer digits; squares stay, so that no sum of them is negative.
     centre = (weight * series).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp_min(1)
+    centre[:, _N_MEANS:] = 0
     series = series - centre
-    level = centre[:, _N_MEANS:]
     sums = [_running(values) for values in (weight, weight * series, weight * series.square())]
     found = []
     for window in WINDOWS:
@@ -83,7 +83,7 @@ def contrasts(
         within = before_2 + after_2 - before * mean - after * mean_after
         variance = (within[:, :_N_MEANS] / n).clamp_min(0) + 1e-3
         t = (mean_after - mean)[:, :_N_MEANS] / (variance * (1 / n_before + 1 / n_after)).sqrt()
-        ratio = (mean_after[:, _N_MEANS:] + level + _TINY) / (mean[:, _N_MEANS:] + level + _TINY)
+        ratio = (mean_after[:, _N_MEANS:] + _TINY) / (mean[:, _N_MEANS:] + _TINY)
         likelihood = _likelihood_root(ratio.log(), n_after / n, n * dim)
         found.append(torch.where(enough, torch.cat((t, likelihood), 1), 0.0))
     return torch.cat(found, 1).asinh().mT

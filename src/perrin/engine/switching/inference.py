@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -89,22 +91,28 @@ def ask_frames(
 
     Notes
     -----
-    Tracks of more than 999 frames are asked about in pieces that overlap by 200; every frame is
-    answered by the piece in whose middle it lies.
+    Tracks of more than 999 frames are asked about in pieces that overlap by 200 or more, where the
+    answers of one pass smoothly into those of the next.
     """
     table = validate_tracks(tracks)
     where = pick_device(device)
     network = _ready(weights, str(where))
     arrays = Tracks.of(table)
     index = arrays.index
-    answers = np.full((len(table), _COLUMNS), np.nan)
+    answers, weight = np.zeros((len(table), _COLUMNS)), np.zeros((len(table), 1))
+    lock = Lock()
     looks = _pieces(arrays)
     jobs = pack(looks.n_points, strides(network, looks.n_points), batch_limit(where) // 2)
     total = int(looks.n_points.sum())
     done = 0
 
     def work(some: Ints) -> None:
-        _answer(network, arrays, looks, some, exposure, where, question, answers)
+        for rows, values, share in _answers(
+            network, arrays, looks, some, exposure, where, question
+        ):
+            with lock:
+                answers[rows] += share * values
+                weight[rows] += share
 
     def tell(some: Ints) -> None:
         nonlocal done
@@ -113,6 +121,7 @@ def ask_frames(
             progress("Finding switches", done, total)
 
     work_through(jobs, work, where, tell)
+    answers = np.divide(answers, weight, out=np.full_like(answers, np.nan), where=weight > 0)
     p, log_diffusivity, log_diffusivity_scale, alpha, alpha_scale = answers[:, :5].T
     return Frames(
         table["particle"].to_numpy(np.int64),
@@ -175,7 +184,7 @@ def _pieces(tracks: Tracks) -> Looks:
     )
 
 
-def _answer(
+def _answers(
     network: SwitchNetwork,
     tracks: Tracks,
     looks: Looks,
@@ -183,9 +192,8 @@ def _answer(
     exposure: float,
     device: torch.device,
     question: str,
-    answers: Array,
-) -> None:
-    """Answer for some pieces, in place."""
+) -> Iterator[tuple[Ints, Array, Array]]:
+    """Answer for some pieces: the rows of each, the answers, and how much they count."""
     laid = lay_out(tracks, looks, some, exposure, device)
     with torch.inference_mode(), autocast(device):
         said = network(*laid)
@@ -208,24 +216,28 @@ def _answer(
     for i, piece in enumerate(some):
         inside = slice(looks.starts[piece], looks.stops[piece])
         frames, rows = looks.frames[inside], looks.rows[inside]
-        own = _own_part(looks, piece)
         values = found[i, np.minimum(frames, looks.n_points[piece] - 2)]
         # What may have happened while the particle was not seen is told where it is seen again.
         until = cumulated[i, np.minimum(frames + 1, n_steps)]
         values[:, 0] = np.diff(until, prepend=0).clip(0, 1)
         values[-1, 0] = 0
-        answers[rows[own]] = values[own]
+        yield rows, values, _share(looks, piece, rows)[:, None]
 
 
-def _own_part(looks: Looks, piece: int) -> slice:
-    """Say which localizations of a piece it answers for: up to the middle of each overlap."""
-    rows = looks.rows[looks.starts[piece] : looks.stops[piece]]
-    low, high = 0, rows.size
+def _share(looks: Looks, piece: int, rows: Ints) -> Array:
+    """Say how much a piece counts at each of its rows, beside others of its track."""
+    share = np.ones(rows.size)
     before, after = piece - 1, piece + 1
     if before >= 0 and looks.owner[before] == looks.owner[piece]:
-        shared = looks.rows[looks.stops[before] - 1] - rows[0] + 1
-        low = max(int(shared) // 2, 0)
+        shared = int(looks.rows[looks.stops[before] - 1] - rows[0] + 1)
+        if shared > 0:
+            share[:shared] *= _ramp(shared)
     if after < looks.owner.size and looks.owner[after] == looks.owner[piece]:
-        shared = rows[-1] - looks.rows[looks.starts[after]] + 1
-        high = rows.size - max(int(shared) - int(shared) // 2, 0)
-    return slice(low, high)
+        shared = int(rows[-1] - looks.rows[looks.starts[after]] + 1)
+        if shared > 0:
+            share[-shared:] *= 1 - _ramp(shared)
+    return share
+
+
+def _ramp(n: int) -> Array:
+    return np.asarray((np.arange(n) + 0.5) / n)

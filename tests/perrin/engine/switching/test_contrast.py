@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -59,6 +59,7 @@ def test_a_change_stands_out_where_it_is(kind: str) -> None:
         assert long[150, statistic] > 3 * long[300, statistic]
 
 
+@settings(deadline=None)
 @given(st.integers(10, 120), st.integers(1, 3), st.integers(0, 2**20))
 def test_place_size_mirrors_and_what_follows_change_nothing(
     n_points: int, dim: int, seed: int
