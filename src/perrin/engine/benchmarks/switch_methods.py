@@ -12,7 +12,7 @@ from perrin.engine.baselines.msd import with_noise
 from perrin.engine.benchmarks.challenge2 import Pieces
 from perrin.engine.benchmarks.ensemble2 import Ensemble, one_state, shared
 from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.population import shared_states
+from perrin.engine.switching.population import pooled_segments
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError
 from perrin.simulate.phenomenological import FREE, IMMOBILE
@@ -62,7 +62,7 @@ def shared_by(
     """
     segments = segments_of(frames, threshold, _SHORTEST)
     try:
-        found = shared_states(segments, tracks=tracks, exposure=0.0, n_resamples=0)
+        found = pooled_segments(frames, segments, tracks, exposure=0.0)
     except InputError:
         pieces = _as_pieces(segments, frames.bounds)
         return pieces, one_state(pieces)

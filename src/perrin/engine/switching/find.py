@@ -12,7 +12,7 @@ import pandas as pd
 
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls
-from perrin.engine.switching.population import shared_states
+from perrin.engine.switching.population import pooled_segments
 from perrin.engine.switching.segments import HALF_WIDTH, Segments, segments_of
 from perrin.errors import InputError, Progress
 from perrin.models import STATES
@@ -38,8 +38,7 @@ def by_network(
     segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
     if parameters.shared_states:
         with suppress(InputError):  # too few to share anything
-            shared = shared_states(segments, tracks=tracks, exposure=exposure, n_resamples=0)
-            segments = shared.segments
+            segments = pooled_segments(frames, segments, tracks, exposure=exposure).segments
             frames = _of_segments(frames, segments)
     found = Switches(_per_frame(frames, segments), _switches(frames, segments))
     for table in found:

@@ -20,12 +20,13 @@ from perrin.engine.switching.evidence import (
     of_positions,
     stretches_of,
 )
-from perrin.engine.switching.segments import Segments
+from perrin.engine.switching.inference import Frames
+from perrin.engine.switching.segments import Segments, joined
 from perrin.errors import InputError
 from perrin.models import STATES
 from perrin.simulate.phenomenological import CONFINED, DIRECTED, DIRECTED_FROM, FREE, IMMOBILE
 
-__all__ = ["SharedStates", "shared_states"]
+__all__ = ["SharedStates", "pooled_segments", "shared_states"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,6 +41,7 @@ _HIDDEN = 0.08  # D in a frame over the noise variance below which a state is at
 _JUDGES = 200  # segments by which the noise is judged
 _NOISES = np.geomspace(0.005, 0.8, 10)  # over the root of the mean square displacement in a frame
 _COARSE = 8
+_ALIKE = 0.9  # probability of one state from which a switch between two segments is none
 
 
 class SharedStates(NamedTuple):
@@ -96,6 +98,7 @@ def shared_states(
     *,
     tracks: pd.DataFrame | None = None,
     exposure: float = 1.0,
+    noise: float | None = None,
     n_resamples: int = 200,
     seed: int = 0,
 ) -> SharedStates:
@@ -113,6 +116,8 @@ def shared_states(
         is judged anew by its positions and the localization error that all have in common.
     exposure
         Share of the frame interval during which the shutter was open; matters with ``tracks``.
+    noise
+        Localization error per axis (px) if it is known; found if not. Matters with ``tracks``.
     n_resamples
         Resamples of whole tracks from which the intervals of occupancy and dwell time come.
     seed
@@ -150,7 +155,7 @@ def shared_states(
             f"States shared by particles need at least {_FEWEST} segments in which one moves; "
             f"there are {n_moving}. Give more tracks."
         )
-    evidence, noise = _evidence(segments, known, tracks, exposure)
+    evidence, noise = _evidence(segments, known, tracks, exposure, noise)
     numbers = range(1, _MOST_STATES + 1) if n_states is None else [n_states]
     mixture, share = _ordered(_decided(evidence, numbers, noise), noise)
     rests = bool(share[:, 0].any())
@@ -174,14 +179,51 @@ def shared_states(
     return SharedStates(states, transition[0], of_segment, shares, gained, noise)
 
 
+def pooled_segments(
+    frames: Frames, segments: Segments, tracks: pd.DataFrame, *, exposure: float
+) -> SharedStates:
+    """Let segments gain from those of the movie that share their state, and join what is alike.
+
+    What the network took for a switch between two segments that are of one state, with a
+    probability of 0.9, is none. The states are then found again.
+
+    Parameters
+    ----------
+    frames
+        What the network says.
+    segments
+        The segments it makes of the tracks.
+    tracks, exposure
+        As for :func:`shared_states`.
+
+    Raises
+    ------
+    InputError
+        As for :func:`shared_states`.
+    """
+    shared = shared_states(segments, tracks=tracks, exposure=exposure, n_resamples=0)
+    later = np.flatnonzero(segments.low >= 0)
+    share = shared.responsibility
+    alike = later[(share[later] * share[later - 1]).sum(1) > _ALIKE]
+    if len(shared.states) < 2 or not alike.size:
+        return shared
+    fewer = joined(frames, segments, alike)
+    return shared_states(fewer, tracks=tracks, exposure=exposure, noise=shared.noise, n_resamples=0)
+
+
 def _evidence(
-    segments: Segments, known: Ints, tracks: pd.DataFrame | None, exposure: float
+    segments: Segments,
+    known: Ints,
+    tracks: pd.DataFrame | None,
+    exposure: float,
+    noise: float | None,
 ) -> tuple[Evidence, float | None]:
     if tracks is None:
         return Evidence(*(each[known] for each in of_network(segments))), None
     stretches = stretches_of(segments, tracks).some(known)
     motion = segments.p_state[known]
-    noise = _shared_noise(stretches, motion, exposure)
+    if noise is None:
+        noise = _shared_noise(stretches, motion, exposure)
     return of_positions(stretches, motion, noise, exposure), noise
 
 

@@ -14,7 +14,7 @@ from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.tracks import index_tracks
 
-__all__ = ["HALF_WIDTH", "Segments", "segments_of", "segments_of_tables"]
+__all__ = ["HALF_WIDTH", "Segments", "joined", "segments_of", "segments_of_tables"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -112,6 +112,14 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
     p = np.where(known, frames.p_switch, 0.0)
     choose_switches(p, frames.bounds, threshold, shortest, low, high)
     return _cut(frames, known, low, high)
+
+
+def joined(frames: Frames, segments: Segments, some: Ints) -> Segments:
+    """Let some segments, none of them the first of its track, be part of those before them."""
+    low, high = np.full((2, frames.particle.size), -1)
+    low[segments.starts], high[segments.starts] = segments.low, segments.high
+    low[segments.starts[some]] = -1
+    return _cut(frames, ~np.isnan(frames.alpha), low, high)
 
 
 def segments_of_tables(per_frame: pd.DataFrame, switches: pd.DataFrame) -> Segments:
