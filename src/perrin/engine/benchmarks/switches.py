@@ -255,8 +255,7 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
         batch, at, model = one_switch(setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator)
         tracks = table_of(batch.positions)
         frames = setting.ask(tracks, question="change")
-        # Where every probability is too small for a number, no frame is likelier than another.
-        p = frames.p_switch.reshape(setting.n_tracks, -1).clip(np.finfo(float).tiny)
+        p = frames.p_switch.reshape(setting.n_tracks, -1)
         frame = np.arange(_ONE_SWITCH_POINTS)
         found = (p * frame).sum(1) / p.sum(1)
         true = at.numpy()
