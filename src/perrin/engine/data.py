@@ -31,7 +31,8 @@ LONGEST = N_POINTS - 1
 
 _TINY = 1e-12
 _POOL = 2048
-_VIEWS = 4
+_MOST_LOOKS = 4
+_WHOLE_LOOK = 0.1
 _MOST_HELD = 0.5
 _SHARES = torch.tensor((0.15, 0.1, 0.2))  # of the batches: gapped, held, blurred
 _DIMENSIONS = torch.tensor((0.4, 0.35, 0.25))  # the fewer axes, the less one batch teaches
@@ -85,18 +86,26 @@ class _Drawn(NamedTuple):
 
 
 class _Pool:
-    """Noiseless tracks of one dimension, looked at several times under new noise and cuts."""
+    """Noiseless tracks of one dimension, looked at under new noise and cuts.
+
+    A new track teaches more than another look at an old one. Cuts of a tenth of the simulated
+    points and more are therefore of a new track each; shorter ones, from which the network learns
+    faster than whole tracks are simulated, come up to four times from one track.
+    """
 
     def __init__(self, dim: int, generator: torch.Generator, n_tracks: int, n_points: int) -> None:
-        self.dim, self.generator, self.left = dim, generator, 0
+        self.dim, self.generator = dim, generator
         self.n_tracks, self.n_points = n_tracks, n_points
+        self.left, self.next_row = 0.0, 0
 
     def draw(self, n: int, n_points: int) -> _Drawn:
-        if self.left < n:
+        look = min(1, max(1 / _MOST_LOOKS, n_points / (_WHOLE_LOOK * self.n_points)))
+        if self.left < n * look:
             self._refill()
-        self.left -= n
-        g = self.generator
-        rows = torch.randint(self.n_tracks, (n,), generator=g, device=g.device)
+        self.left -= n * look
+        rows = torch.arange(self.next_row, self.next_row + n, device=self.generator.device)
+        rows %= self.n_tracks
+        self.next_row = int(rows[-1]) + 1
         steps, cell, alpha, unit = self.tracks
         return _Drawn(steps[rows, :, : n_points - 1], cell[rows], alpha[rows], unit[rows])
 
@@ -108,7 +117,7 @@ class _Pool:
         steps = simulate_displacements(model, alpha, self.n_points, self.dim, g)
         unit = steps.std(2, correction=0)
         self.tracks = _Drawn(normalised(steps), model * ALPHAS.numel() + bin_, alpha, unit)
-        self.left = self.n_tracks * _VIEWS
+        self.left = self.n_tracks
 
 
 def batches(
