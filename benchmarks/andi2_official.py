@@ -23,7 +23,7 @@ import pandas as pd
 
 from _environments import HERE, OUTPUT, python_with, run_peer
 from perrin.engine.benchmarks.andi2 import challenge_truth
-from perrin.engine.benchmarks.challenge2 import Pieces, score_pieces
+from perrin.engine.benchmarks.challenge2 import Pieces, score_experiments
 from perrin.engine.benchmarks.ensemble2 import (
     Ensemble,
     one_state,
@@ -44,6 +44,15 @@ from phenomenological import COLUMNS, for_andi
 
 RESULTS = HERE / "results" / "andi2_official.csv"
 RESULTS_OF_STATES = HERE / "results" / "andi2_official_states.csv"
+
+
+def write_experiments(experiments: Sequence[Sequence[Pieces]], folder: Path, start: str) -> Path:
+    """Write the segments of each experiment into the folders that the challenge scores."""
+    for number, pieces in enumerate(experiments):
+        place = folder / "track_2" / f"exp_{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        write(pieces, place / f"{start}fov_0.txt")
+    return folder
 
 
 def write(pieces: Sequence[Pieces], path: Path) -> None:
@@ -95,12 +104,15 @@ if __name__ == "__main__":
     OUTPUT.mkdir(exist_ok=True)
     python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
     threshold = SwitchCalls().switch_threshold
-    truth: list[Pieces] = []
-    answers: dict[str, list[Pieces]] = {}
+    truth: list[list[Pieces]] = []
+    answers: dict[str, list[list[Pieces]]] = {}
     states: list[tuple[str, Ensemble, Ensemble]] = []
     for number, experiment in enumerate(BENCHMARK):
+        truth.append([])
+        for of_method in answers.values():
+            of_method.append([])
         for _, tracks in simulate(python, number, n_fields).groupby("field"):
-            truth += challenge_truth(tracks)
+            truth[-1] += challenge_truth(tracks)
             frames = ask_frames(tracks[["particle", "frame", "y", "x"]], exposure=0.0)
             said = {
                 "network": pieces_of(frames, threshold),
@@ -110,7 +122,7 @@ if __name__ == "__main__":
                 "no switch": pieces_from_cuts(tracks, lambda _: np.empty(0, np.int64)),
             }
             for name, pieces in said.items():
-                answers.setdefault(name, []).extend(pieces)
+                answers.setdefault(name, [[]])[-1].extend(pieces)
         # andi-datasets does not say which population a frame belongs to.
         own = simulate_experiment(experiment, seed=number)
         ensemble = true_ensemble(experiment.motion, own)
@@ -118,19 +130,18 @@ if __name__ == "__main__":
         states.append(("network", ensemble, found))
         pieces = pieces_from_cuts(own, lambda _: np.empty(0, np.int64))
         states.append(("one state, MSD", ensemble, one_state(pieces)))
-        print(f"experiment {number + 1}: {len(truth)} tracks so far", flush=True)
-    write(truth, OUTPUT / "andi2_truth.txt")
+        print(f"experiment {number + 1}: {sum(map(len, truth))} tracks so far", flush=True)
+    true = write_experiments(truth, OUTPUT / "andi2_truth", "traj_labs_")
     rows = []
-    for name, pieces in answers.items():
-        write(pieces, OUTPUT / "andi2_answers.txt")
-        run_peer(
-            python, "andi_scores.py", OUTPUT / "andi2_truth.txt", OUTPUT / "andi2_answers.txt",
-            OUTPUT / "andi2_scores.json",
-        )  # fmt: skip
+    for name, experiments in answers.items():
+        said = write_experiments(experiments, OUTPUT / "andi2_answers", "")
+        run_peer(python, "andi_scores.py", true, said, OUTPUT / "andi2_scores.json")
         official = json.loads((OUTPUT / "andi2_scores.json").read_text(encoding="utf-8"))
-        ours = score_pieces(truth, pieces)._asdict()
+        ours = score_experiments(truth, experiments)._asdict()
         differs = max(abs(official[key] - ours[key]) for key in ours)
-        rows.append({"method": name, "n_tracks": len(truth)} | official | {"differs": differs})
+        rows.append(
+            {"method": name, "n_tracks": sum(map(len, truth))} | official | {"differs": differs}
+        )
     for path, table in (
         (RESULTS, pd.DataFrame(rows)),
         (RESULTS_OF_STATES, score_states(python, states)),

@@ -1,6 +1,6 @@
 """Score answers with andi-datasets: ``andi_scores.py TRUTH ANSWERS OUTPUT``.
 
-TRUTH and ANSWERS are text files in the format of the challenge, one line per track.
+TRUTH and ANSWERS are folders as the challenge's scoring expects them.
 """
 
 import contextlib
@@ -10,14 +10,14 @@ import sys
 import warnings
 from pathlib import Path
 
-from andi_datasets.utils_challenge import error_SingleTraj_dataset, load_file_to_df
+from andi_datasets.utils_challenge import run_single_task
 
 if __name__ == "__main__":
-    truth, answers = (load_file_to_df(path) for path in sys.argv[1:3])
-    truth["T"] = [points[-1] for points in truth["changepoints"]]
+    truth, answers = sys.argv[1:3]
+    numbers = sorted(int(each.name.split("_")[1]) for each in Path(truth, "track_2").iterdir())
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        scores = error_SingleTraj_dataset(answers, truth, prints=False, disable_tqdm=True)
+        scores, _ = run_single_task(numbers, 2, answers, truth)
     names = ("rmse", "jsc", "alpha_mae", "diffusivity_msle", "state_f1")
     said = dict(zip(names, map(float, scores), strict=True))
     Path(sys.argv[3]).write_text(json.dumps(said), encoding="utf-8")

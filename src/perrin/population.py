@@ -204,6 +204,6 @@ def population_states(analysis: Analysis) -> PopulationStates:
     frames = np.zeros((particles.size, len(table)))
     known = shared.of_segment >= 0
     places = (segments.track[known], shared.of_segment[known])
-    np.add.at(frames, places, segments.n_frames[known])
+    np.add.at(frames, places, segments.duration[known])
     shares = frames / np.maximum(frames.sum(axis=1, keepdims=True), 1)
     return PopulationStates(table, shared.transition, particles, shares)

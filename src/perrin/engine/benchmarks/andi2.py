@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from perrin.engine.benchmarks.challenge2 import (
     ChallengeScore,
     Pieces,
     pieces_of_labels,
+    score_experiments,
     score_pieces,
 )
 from perrin.engine.benchmarks.ensemble2 import (
@@ -72,7 +74,8 @@ def andi2(
     Returns
     -------
     dict of pandas.DataFrame
-        ``andi2``: one row per method and ``experiment`` (1 to 9, 0 for all tracks together):
+        ``andi2``: one row per method and ``experiment`` (1 to 9, 0 for their average, weighted by
+        tracks as in the challenge):
         ``n_tracks`` and the fields of :class:`~.challenge2.ChallengeScore`, each with its standard
         error (``_se``, bootstrap over tracks; of all tracks only). ``states``: one row per method
         and experiment (0 for their mean) with the fields of :class:`~.ensemble2.EnsembleScore`,
@@ -89,7 +92,7 @@ def andi2(
     Notes
     -----
     The methods: the network, each track by itself; the network with what the segments of a field of
-    view share (:func:`~.population.shared_states`); PELT, kernel change point detection and a
+    view share (:func:`~.pooling.pooled`); PELT, kernel change point detection and a
     hidden Markov model fitted to the field of view, with an MSD fit for each segment; and no switch
     at all with one such fit. Of states that particles share: those of the network's segments, and a
     single one with the moments of such fits.
@@ -165,29 +168,28 @@ def _scores(
     found: Sequence[Sequence[Sequence[Pieces]]],
     rng: np.random.Generator,
 ) -> list[dict[str, object]]:
-    """Score each experiment, and all tracks together with errors from resampling tracks."""
-    rows: list[dict[str, object]] = []
+    """Score each experiment, and their average with errors from resampling tracks."""
     pairs = [
-        (number, one, other)
-        for number, (trues, saids) in enumerate(zip(truth, found, strict=True), 1)
-        for true, said in zip(trues, saids, strict=True)
-        for one, other in zip(true, said, strict=True)
+        list(zip(chain(*trues), chain(*saids), strict=True))
+        for trues, saids in zip(truth, found, strict=True)
     ]
 
-    def score(some: Sequence[tuple[int, Pieces, Pieces]]) -> ChallengeScore:
-        return score_pieces([true for _, true, _ in some], [said for _, _, said in some])
+    def average(some: Sequence[Sequence[tuple[Pieces, Pieces]]]) -> ChallengeScore:
+        return score_experiments(
+            *([[pair[side] for pair in experiment] for experiment in some] for side in (0, 1))
+        )
 
-    for number in (0, *range(1, len(truth) + 1)):
-        some = [pair for pair in pairs if number in (0, pair[0])]
-        row: dict[str, object] = {"method": name, "experiment": number}
-        row |= {"n_tracks": len(some)} | score(some)._asdict()
-        if number == 0:
-            draws = [
-                score([pairs[i] for i in rng.integers(len(pairs), size=len(pairs))])
-                for _ in range(_N_RESAMPLES)
-            ]
-            row |= {
-                f"{key}_se": np.std([getattr(d, key) for d in draws]) for key in draws[0]._fields
-            }
-        rows.append(row)
+    draws = [
+        average([[of[i] for i in rng.integers(len(of), size=len(of))] for of in pairs])
+        for _ in range(_N_RESAMPLES)
+    ]
+    all_of_them: dict[str, object] = {"method": name, "experiment": 0}
+    all_of_them |= {"n_tracks": sum(map(len, pairs))} | average(pairs)._asdict()
+    all_of_them |= {
+        f"{key}_se": np.std([getattr(draw, key) for draw in draws]) for key in draws[0]._fields
+    }
+    rows = [all_of_them]
+    for number, of in enumerate(pairs, 1):
+        row: dict[str, object] = {"method": name, "experiment": number, "n_tracks": len(of)}
+        rows.append(row | score_pieces(*zip(*of, strict=True))._asdict())
     return rows

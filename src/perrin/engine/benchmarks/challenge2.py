@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["ChallengeScore", "Pieces", "pieces_of_labels", "score_pieces"]
+__all__ = [
+    "ChallengeScore",
+    "Pieces",
+    "pieces_of_labels",
+    "score_experiments",
+    "score_pieces",
+]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -128,3 +134,14 @@ def _paired(ends: Ints, guessed: Ints) -> tuple[Ints, Ints]:
 def _limits(ends: Ints) -> tuple[Ints, Ints]:
     high = np.append(ends[:-1] + 1, ends[-1])
     return np.append(0, high[:-1]), high
+
+
+def score_experiments(
+    truth: Sequence[Sequence[Pieces]], found: Sequence[Sequence[Pieces]]
+) -> ChallengeScore:
+    """Score each experiment, and average the scores, weighted by the number of tracks.
+
+    So does the challenge (``run_single_task`` of andi-datasets).
+    """
+    scores = [score_pieces(*pair) for pair in zip(truth, found, strict=True)]
+    return ChallengeScore(*np.average(scores, axis=0, weights=[len(each) for each in truth]))

@@ -12,7 +12,8 @@ from perrin.engine.baselines.msd import with_noise
 from perrin.engine.benchmarks.challenge2 import Pieces
 from perrin.engine.benchmarks.ensemble2 import Ensemble, one_state, shared
 from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.population import pooled_segments
+from perrin.engine.switching.methods import SwitchCalls
+from perrin.engine.switching.pooling import pooled
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError
 from perrin.simulate.phenomenological import FREE, IMMOBILE
@@ -31,7 +32,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_SHORTEST = 3
+_SHORTEST = SwitchCalls().min_segment
 _KERNEL_PENALTY = 20.0
 _TINY = 1e-12
 _STATES_TRIED = (1, 2, 3)
@@ -60,17 +61,16 @@ def shared_by(
 
     Segments that are too few to share anything stay as they are, and are one state.
     """
-    segments = segments_of(frames, threshold, _SHORTEST)
     try:
-        found = pooled_segments(frames, segments, tracks, exposure=0.0)
+        found = pooled(frames, tracks, exposure=0.0, threshold=threshold, shortest=_SHORTEST).states
     except InputError:
-        pieces = _as_pieces(segments, frames.bounds)
+        pieces = pieces_of(frames, threshold)
         return pieces, one_state(pieces)
     return _as_pieces(found.segments, frames.bounds), shared(found)
 
 
 def _as_pieces(segments: Segments, bounds: Ints) -> list[Pieces]:
-    ends = segments.starts + segments.n_frames - bounds[segments.track]
+    ends = segments.starts + segments.n_points - bounds[segments.track]
     alpha = np.nan_to_num(segments.exponent)
     first = np.searchsorted(segments.track, np.arange(len(bounds)))
     return [

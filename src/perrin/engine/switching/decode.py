@@ -40,7 +40,8 @@ def choose_switches(
         Fewest localizations from one switch to the next, and to the ends.
     low, high
         Receive at the localization of each switch where 5 % and 95 % of its probability are
-        reached, as indices into ``p``; set to -1 elsewhere.
+        reached, as indices into ``p``; set to -1 elsewhere. What lies nearer to another switch is
+        not its probability.
     """
     widest = WIDTHS[-1]
     for k in range(len(bounds) - 1):
@@ -50,9 +51,11 @@ def choose_switches(
         n = last - first
         if n < 2 * shortest:
             continue
-        left = p[first:last].copy()
-        left[:shortest] = 0
-        left[n - shortest + 1 :] = 0
+        own = p[first:last].copy()
+        own[:shortest] = 0
+        own[n - shortest + 1 :] = 0
+        left = own.copy()
+        chosen = np.zeros(n, np.bool_)
         for width in WIDTHS:
             while True:
                 at = _best(left, width, threshold)
@@ -61,14 +64,20 @@ def choose_switches(
                 # A little more than the window, which need not be centred on the switch.
                 begin, end = max(at - width - _MARGIN, 0), min(at + width + _MARGIN + 1, n)
                 middle = begin + _quantile(left[begin:end], 0.5)
-                # What lies farther out but belongs to no other switch widens the interval.
-                begin, end = max(middle - widest, 0), min(middle + widest + 1, n)
-                around = left[begin:end].copy()
-                low[first + middle] = first + begin + _quantile(around, _LOW)
-                high[first + middle] = first + begin + _quantile(around, _HIGH)
+                chosen[middle] = True
                 begin = min(at - width, middle - shortest + 1)
                 end = max(at + width + 1, middle + shortest)
                 left[max(begin, 0) : min(end, n)] = 0
+        places = np.flatnonzero(chosen)
+        for i in range(places.size):
+            at = places[i]
+            begin, end = max(at - widest, 0), min(at + widest + 1, n)
+            if i > 0:
+                begin = max(begin, (places[i - 1] + at) // 2 + 1)
+            if i + 1 < places.size:
+                end = min(end, (at + places[i + 1]) // 2 + 1)
+            low[first + at] = first + begin + _quantile(own[begin:end], _LOW)
+            high[first + at] = first + begin + _quantile(own[begin:end], _HIGH)
 
 
 @numba.njit(cache=True, nogil=True)

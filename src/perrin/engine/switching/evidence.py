@@ -20,6 +20,7 @@ from perrin.statistics._arrays import arrays_of
 from perrin.statistics._fbm_kernels import fit_tracks, likelihood_grid
 
 __all__ = [
+    "ESCAPES",
     "Evidence",
     "Stretches",
     "mean_square_step",
@@ -38,7 +39,9 @@ _ALPHAS = (0.02, 1.98)
 _ROUNDING = np.diag(np.square([0.02, 0.01]))
 _NEARLY = 12.0  # in the logarithm of the likelihood
 _TRIMMED_FROM = 6  # localizations
-_ESCAPES = 0.05  # probability per frame
+
+ESCAPES = 0.05
+"""Probability per frame that a particle at rest escapes for less than the shortest segment."""
 
 
 class Evidence(NamedTuple):
@@ -124,12 +127,12 @@ def stretches_of(segments: Segments, tracks: pd.DataFrame) -> Stretches:
     arrays = arrays_of(tracks)
     begins = segments.low >= 0
     ends = np.append(begins[1:], False)
-    long = segments.n_frames >= _TRIMMED_FROM
+    long = segments.n_points >= _TRIMMED_FROM
     return Stretches(
         arrays.position,
         arrays.frame,
         segments.starts + (begins & long),
-        segments.starts + segments.n_frames - (ends & long),
+        segments.starts + segments.n_points - (ends & long),
         segments.log_diffusivity,
     )
 
@@ -233,7 +236,7 @@ def _likelihood_at_rest(
     """
     axes = position.shape[1]
     unit = math.log(2 * math.pi * noise)
-    leaves = math.log(_ESCAPES) - 0.5 * axes * math.log(2 * math.pi * jump)
+    leaves = math.log(ESCAPES) - 0.5 * axes * math.log(2 * math.pi * jump)
     for t in range(starts.size):
         n = stops[t] - starts[t]
         until = np.full(n + 1, -np.inf)
@@ -252,7 +255,7 @@ def _likelihood_at_rest(
                     spread -= total[a] * total[a] / m
                 spread += square
                 here = -0.5 * (spread / noise + axes * ((m - 1) * unit + math.log(m)))
-                here += until[i] + (m - 1) * math.log(1 - _ESCAPES) + (leaves if i else 0.0)
+                here += until[i] + (m - 1) * math.log(1 - ESCAPES) + (leaves if i else 0.0)
                 high = max(until[j], here)
                 until[j] = high + math.log(math.exp(until[j] - high) + math.exp(here - high))
         # As in the likelihood of motion, less the constants of the displacements.

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from perrin.engine.scale import HALF_WIDTH
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls
-from perrin.engine.switching.population import pooled_segments
-from perrin.engine.switching.segments import HALF_WIDTH, Segments, segments_of
+from perrin.engine.switching.pooling import pooled
+from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError, Progress
 from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
@@ -38,12 +39,19 @@ def by_network(
     segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
     if parameters.shared_states:
         with suppress(InputError):  # too few to share anything
-            segments = pooled_segments(frames, segments, tracks, exposure=exposure).segments
-            frames = _of_segments(frames, segments)
-    found = Switches(_per_frame(frames, segments), _switches(frames, segments))
-    for table in found:
+            found = pooled(
+                frames,
+                tracks,
+                exposure=exposure,
+                threshold=parameters.switch_threshold,
+                shortest=parameters.min_segment,
+            )
+            segments = found.states.segments
+            frames = _of_segments(found.frames, segments)
+    tables = Switches(_per_frame(frames, segments), _switches(frames, segments))
+    for table in tables:
         table.attrs["method"] = NETWORK_METHOD
-    return found
+    return tables
 
 
 def _of_segments(frames: Frames, segments: Segments) -> Frames:

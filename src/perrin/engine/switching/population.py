@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,28 +18,22 @@ from perrin.engine.switching.evidence import (
     of_positions,
     stretches_of,
 )
-from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.segments import Segments, joined
+from perrin.engine.switching.mixture import Mixture, best_fit, decided, expected, ordered
+from perrin.engine.switching.segments import Segments
 from perrin.errors import InputError
 from perrin.models import STATES
 from perrin.simulate.phenomenological import CONFINED, DIRECTED, DIRECTED_FROM, FREE, IMMOBILE
 
-__all__ = ["SharedStates", "pooled_segments", "shared_states"]
+__all__ = ["SharedStates", "shared_states"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _MOST_STATES = 5
-_ROUNDS = 200
-_CONVERGED = 1e-4
-_LEAST_VARIANCE = np.array([0.02, 0.01]) ** 2  # between particles, of log D and alpha
-_LOWEST_SHARE = 0.01  # of a kind of motion in a state
 _FEWEST = 10  # segments from which states can be told
-_HIDDEN = 0.08  # D in a frame over the noise variance below which a state is at rest
 _JUDGES = 200  # segments by which the noise is judged
 _NOISES = np.geomspace(0.005, 0.8, 10)  # over the root of the mean square displacement in a frame
 _COARSE = 8
-_ALIKE = 0.9  # probability of one state from which a switch between two segments is none
 
 
 class SharedStates(NamedTuple):
@@ -76,20 +68,6 @@ class SharedStates(NamedTuple):
     responsibility: Array
     segments: Segments
     noise: float | None
-
-
-class _Mixture(NamedTuple):
-    rest: float  # share of segments at rest
-    weight: Array  # (K,) of the others
-    mean: Array  # (K, 2): log D, alpha
-    covariance: Array  # (K, 2, 2)
-    motion: Array  # (K, 4)
-
-
-class _Fit(NamedTuple):
-    mixture: _Mixture
-    share: Array  # (n, 1 + K): at rest, and each state
-    criterion: float
 
 
 def shared_states(
@@ -157,7 +135,7 @@ def shared_states(
         )
     evidence, noise = _evidence(segments, known, tracks, exposure, noise)
     numbers = range(1, _MOST_STATES + 1) if n_states is None else [n_states]
-    mixture, share = _ordered(_decided(evidence, numbers, noise), noise)
+    mixture, share = ordered(decided(evidence, numbers, noise), noise)
     rests = bool(share[:, 0].any())
     shares = np.zeros((segments.starts.size, len(mixture.weight) + rests))
     shares[known] = share[:, 1 - rests :]
@@ -177,38 +155,6 @@ def shared_states(
             states[f"{name}_lo"], states[f"{name}_hi"] = _interval(spread)
     gained = _gained(segments, known, evidence, mixture, share, anew=noise is not None)
     return SharedStates(states, transition[0], of_segment, shares, gained, noise)
-
-
-def pooled_segments(
-    frames: Frames, segments: Segments, tracks: pd.DataFrame, *, exposure: float
-) -> SharedStates:
-    """Let segments gain from those of the movie that share their state, and join what is alike.
-
-    What the network took for a switch between two segments that are of one state, with a
-    probability of 0.9, is none. The states are then found again.
-
-    Parameters
-    ----------
-    frames
-        What the network says.
-    segments
-        The segments it makes of the tracks.
-    tracks, exposure
-        As for :func:`shared_states`.
-
-    Raises
-    ------
-    InputError
-        As for :func:`shared_states`.
-    """
-    shared = shared_states(segments, tracks=tracks, exposure=exposure, n_resamples=0)
-    later = np.flatnonzero(segments.low >= 0)
-    share = shared.responsibility
-    alike = later[(share[later] * share[later - 1]).sum(1) > _ALIKE]
-    if len(shared.states) < 2 or not alike.size:
-        return shared
-    fewer = joined(frames, segments, alike)
-    return shared_states(fewer, tracks=tracks, exposure=exposure, noise=shared.noise, n_resamples=0)
 
 
 def _evidence(
@@ -236,7 +182,7 @@ def _shared_noise(stretches: Stretches, motion: Array, exposure: float) -> float
 
     def criterion(noise: float) -> float:
         evidence = of_positions(some, kinds, noise, exposure, _COARSE)
-        return _best(evidence, (2, 3), [False]).criterion
+        return best_fit(evidence, (2, 3), [False]).criterion
 
     noises = np.sqrt(mean_square_step(some)) * _NOISES
     at = int(np.argmin([criterion(noise) for noise in noises]).clip(1, len(noises) - 2))
@@ -257,126 +203,18 @@ def _interval(spread: Array) -> Array:
     return interval
 
 
-def _decided(evidence: Evidence, numbers: Iterable[int], noise: float | None) -> _Fit:
-    """Fit the states of moving particles, and rest beside them if there is any."""
-    if noise is None:
-        return _best(evidence, numbers, [bool(np.isneginf(evidence.moving).any())])
-    moving = _best(evidence, numbers, [False])
-    rests = _hidden(moving.mixture, noise).any()
-    return _best(evidence, numbers, [True]) if rests else moving
-
-
-def _hidden(mixture: _Mixture, noise: float) -> npt.NDArray[np.bool_]:
-    """Say which states move less than the noise shows."""
-    return np.exp(mixture.mean[:, 0]) < _HIDDEN * noise**2
-
-
-def _best(evidence: Evidence, numbers: Iterable[int], rests: Iterable[bool]) -> _Fit:
-    fits = [_fit(evidence, k, rest) for k, rest in product(numbers, rests)]
-    return min(fits, key=lambda fit: fit.criterion)
-
-
-def _fit(evidence: Evidence, n_states: int, rests: bool) -> _Fit:
-    moving = np.flatnonzero(np.isfinite(evidence.moving))
-    n = len(evidence.value)
-    parts = np.array_split(moving[np.argsort(evidence.value[moving, 0])], n_states)
-    everywhere = evidence.motion[moving].mean(0)
-    mixture = _Mixture(
-        0.1 if rests else 0.0,
-        np.full(n_states, 1 / n_states),
-        np.array([np.median(evidence.value[part], axis=0) for part in parts]),
-        np.array([np.diag(evidence.value[part].var(0) + _LEAST_VARIANCE) for part in parts]),
-        np.tile(everywhere, (n_states, 1)),
-    )
-    before = -np.inf
-    for _ in range(_ROUNDS):
-        log_likelihood, share = _responsibilities(evidence, mixture)
-        if log_likelihood - before < _CONVERGED * n:
-            break
-        before = log_likelihood
-        mixture = _maximised(evidence, mixture, share)
-    n_parameters = n_states * (2 + 3 + len(STATES) - 2) + n_states - 1 + rests
-    return _Fit(mixture, share, n_parameters * np.log(n) - 2 * log_likelihood)
-
-
-def _responsibilities(evidence: Evidence, mixture: _Mixture) -> tuple[float, Array]:
-    inverse, determinant = _inverted(evidence, mixture)
-    offset = evidence.value[:, None] - mixture.mean
-    distance = np.einsum("nkd,nkde,nke->nk", offset, inverse, offset)
-    log_p = -0.5 * (distance + np.log(determinant)) - np.log(2 * np.pi)
-    log_p += np.log(mixture.weight * (1 - mixture.rest))
-    log_p += np.log(evidence.motion @ mixture.motion.T + 1e-12) + evidence.moving[:, None]
-    with np.errstate(divide="ignore"):
-        at_rest = np.log(mixture.rest) + evidence.still
-    log_p = np.column_stack((at_rest, log_p))
-    peak = log_p.max(1, keepdims=True)
-    summed = peak + np.log(np.exp(log_p - peak).sum(1, keepdims=True))
-    return float(summed.sum()), np.exp(log_p - summed)
-
-
-def _expected(evidence: Evidence, mixture: _Mixture) -> tuple[Array, Array]:
-    """Mean and covariance of the true values of each segment if it is in each state."""
-    gain = mixture.covariance @ _inverted(evidence, mixture)[0]
-    offset = evidence.value[:, None] - mixture.mean
-    mean = mixture.mean + np.einsum("nkde,nke->nkd", gain, offset)
-    return mean, mixture.covariance - gain @ mixture.covariance
-
-
-def _inverted(evidence: Evidence, mixture: _Mixture) -> tuple[Array, Array]:
-    """Inverse and determinant of what each segment's values would scatter by in each state."""
-    total = mixture.covariance + evidence.covariance[:, None]
-    # By hand: for many small matrices linear algebra packages take ten times as long.
-    (a, b), (_, d) = np.moveaxis(total, (2, 3), (0, 1))
-    determinant = a * d - b * b
-    adjugate = np.array([[d, -b], [-b, a]])
-    return np.moveaxis(adjugate / determinant, (0, 1), (2, 3)), determinant
-
-
-def _maximised(evidence: Evidence, mixture: _Mixture, share: Array) -> _Mixture:
-    rest = float(share[:, 0].mean())
-    share = share[:, 1:]
-    mean, covariance = _expected(evidence, mixture)
-    count = share.sum(0) + 1e-9
-    centre = np.einsum("nk,nkd->kd", share, mean) / count[:, None]
-    offset = mean - centre
-    spread = covariance + offset[..., :, None] * offset[..., None, :]
-    widths = np.einsum("nk,nkde->kde", share, spread) / count[:, None, None]
-    widths += np.diag(_LEAST_VARIANCE)
-    # Which motion a segment shows is itself uncertain.
-    joint = evidence.motion[:, None] * mixture.motion
-    joint /= joint.sum(2, keepdims=True) + 1e-12
-    motion = np.einsum("nk,nkm->km", share, joint) / count[:, None] + _LOWEST_SHARE
-    motion /= motion.sum(1, keepdims=True)
-    return _Mixture(rest, count / count.sum(), centre, widths, motion)
-
-
-def _ordered(fit: _Fit, noise: float | None) -> tuple[_Mixture, Array]:
-    """Sort states, slowest first; one that moves less than the noise shows is at rest."""
-    mixture, share, _ = fit
-    order = np.argsort(mixture.mean[:, 0])
-    if noise is not None:
-        hidden = _hidden(mixture, noise)[order]
-        # A population of which nothing moves is a slow one.
-        order = order[~hidden] if not hidden.all() else order
-    kept = share[:, 1:][:, order]
-    at_rest = (1 - kept.sum(1)).clip(0)
-    at_rest[at_rest < 1e-12] = 0
-    states = _Mixture(mixture.rest, *(each[order] for each in mixture[1:]))
-    return states, np.column_stack((at_rest, kept))
-
-
 def _gained(
     segments: Segments,
     known: Ints,
     evidence: Evidence,
-    mixture: _Mixture,
+    mixture: Mixture,
     share: Array,
     *,
     anew: bool,
 ) -> Segments:
     """Give each segment what is likely for it in its states; its motion too, if judged anew."""
     moving = share[:, 1:] / share[:, 1:].sum(1, keepdims=True).clip(1e-300)
-    mean, covariance = _expected(evidence, mixture)
+    mean, covariance = expected(evidence, mixture)
     value = np.einsum("nk,nkd->nd", moving, mean)
     offset = mean - value[:, None]
     within = np.einsum("nkdd->nkd", covariance) + np.square(offset)
@@ -395,7 +233,7 @@ def _gained(
     return segments.moved(log_d, alpha, spread, state)
 
 
-def _table(mixture: _Mixture, share: Array, evidence: Evidence, rests: bool) -> pd.DataFrame:
+def _table(mixture: Mixture, share: Array, evidence: Evidence, rests: bool) -> pd.DataFrame:
     log_d, alpha = mixture.mean.T
     spread = np.einsum("kdd->kd", mixture.covariance)
     seen = np.einsum("ndd->nd", evidence.covariance)
@@ -430,7 +268,7 @@ def _counts(segments: Segments, of_segment: Ints, n_states: int) -> _Counts:
     known = of_segment >= 0
     tracks, track = np.unique(segments.track[known], return_inverse=True)
     frames = np.zeros((tracks.size, n_states))
-    np.add.at(frames, (track, of_segment[known]), segments.n_frames[known])
+    np.add.at(frames, (track, of_segment[known]), segments.duration[known])
     switches = np.zeros((tracks.size, n_states, n_states))
     here, track_of = of_segment[known], track
     follows = np.flatnonzero(segments.low[known] >= 0)

@@ -8,19 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from perrin.engine.scale import HALF_WIDTH
 from perrin.engine.switching.decode import choose_switches
 from perrin.engine.switching.inference import Frames
 from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.tracks import index_tracks
 
-__all__ = ["HALF_WIDTH", "Segments", "joined", "segments_of", "segments_of_tables"]
+__all__ = ["Segments", "joined", "segments_of", "segments_of_tables"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-HALF_WIDTH = np.log(10)
-"""Of the interval from 5 % to 95 % of a Laplacian, in units of its scale."""
 
 _APART = 2.0  # scales by which levels of one track differ
 
@@ -40,12 +38,16 @@ class Segments(NamedTuple):
         Localizations between which it began, with 90 % probability; -1 where a track begins.
     log_diffusivity, log_diffusivity_scale, alpha, alpha_scale
         Median and Laplacian scale, each segment.
-    n_frames
+    n_points
         Localizations in each segment.
+    duration
+        Frames from its first localization to that of the next segment, or to the frame after its
+        last one where the track ends.
     p_state
-        Mean over them of the probabilities of each state, shape ``(n_segments, 4)``.
+        Mean of the probabilities of each state, shape ``(n_segments, 4)``, over localizations about
+        which the network says something, as all the above.
     state
-        Code of the most probable state, -1 in tracks about which the network says nothing.
+        Code of the most probable state, -1 if the network says nothing about the segment.
     level
         0 for the slowest level of its track, 1 for the next; segments whose diffusivities cannot
         be told apart share a level.
@@ -60,7 +62,8 @@ class Segments(NamedTuple):
     log_diffusivity_scale: Array
     alpha: Array
     alpha_scale: Array
-    n_frames: Ints
+    n_points: Ints
+    duration: Ints
     p_state: Array
     state: Ints
     level: Ints
@@ -186,19 +189,19 @@ def _cut(frames: Frames, known: npt.NDArray[np.bool_], low: Ints, high: Ints) ->
     of_row = np.cumsum(begins) - 1
     starts = np.flatnonzero(begins)
     track = np.searchsorted(frames.bounds, starts, side="right") - 1
+    n_points = np.diff(np.append(starts, n))
+    n_known = _sums(known.astype(np.float64), starts)
     pooled = [
-        _pool(values, scale, starts)
+        _pool(values, np.where(known, scale, np.inf), starts, n_known)
         for values, scale in (
             (frames.log_diffusivity, frames.log_diffusivity_scale),
             (frames.alpha, frames.alpha_scale),
         )
     ]
     (log_d, log_d_scale), (alpha, alpha_scale) = pooled
-    n_frames = np.diff(np.append(starts, n))
-    p_state = frames.p_state
-    if n:
-        p_state = np.add.reduceat(frames.p_state, starts) / n_frames[:, None]
-    state = np.where(known[starts], np.nan_to_num(p_state).argmax(1), -1)
+    with np.errstate(invalid="ignore"):
+        p_state = _sums(np.where(known[:, None], frames.p_state, 0.0), starts) / n_known[:, None]
+    state = np.where(n_known > 0, np.nan_to_num(p_state).argmax(1), -1)
     log_of_level = np.where(state == IMMOBILE, -np.inf, log_d)
     level = _levels(track, log_of_level, log_d_scale)
     return Segments(
@@ -211,20 +214,33 @@ def _cut(frames: Frames, known: npt.NDArray[np.bool_], low: Ints, high: Ints) ->
         log_d_scale,
         alpha,
         alpha_scale,
-        n_frames,
+        n_points,
+        _durations(frames, starts, track),
         p_state,
         state,
         level,
     )
 
 
-def _pool(values: Array, scale: Array, starts: Ints) -> tuple[Array, Array]:
+def _durations(frames: Frames, starts: Ints, track: Ints) -> Ints:
     if not starts.size:
-        return np.empty(0), np.empty(0)
+        return np.empty(0, np.int64)
+    until = frames.frame[frames.bounds[track + 1] - 1] + 1
+    goes_on = np.flatnonzero(track[1:] == track[:-1])
+    until[goes_on] = frames.frame[starts[goes_on + 1]]
+    return until - frames.frame[starts]
+
+
+def _sums(values: Array, starts: Ints) -> Array:
+    return np.add.reduceat(values, starts) if starts.size else values[:0]
+
+
+def _pool(values: Array, scale: Array, starts: Ints, n_known: Array) -> tuple[Array, Array]:
     weight = scale**-2.0
-    total = np.add.reduceat(weight, starts)
-    count = np.diff(np.append(starts, values.size))
-    return np.add.reduceat(weight * values, starts) / total, np.sqrt(count / total)
+    total = _sums(weight, starts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = _sums(weight * np.where(weight > 0, values, 0.0), starts) / total
+        return mean, np.sqrt(n_known / total)
 
 
 def _levels(track: Ints, log_diffusivity: Array, scale: Array) -> Ints:

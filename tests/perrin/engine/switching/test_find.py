@@ -12,7 +12,7 @@ import torch
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls, find_switches
 from perrin.engine.switching.network import SwitchNetwork
-from perrin.engine.switching.population import pooled_segments, shared_states
+from perrin.engine.switching.population import shared_states
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import save_network
@@ -82,6 +82,15 @@ def test_nothing_is_said_of_short_and_of_motionless_tracks(weights: Path) -> Non
     known = per_frame.groupby("particle")[["p_switch", "diffusivity"]].count()
     assert known.to_numpy().tolist() == [[0, 0], [0, 0], [20, 20]]
     assert set(switches["particle"]) <= {2}
+    nothing = per_frame[per_frame["particle"] < 2]
+    assert (nothing["state"] == 0).all()
+    assert nothing.drop(columns=["particle", "frame", "state"]).isna().all().all()
+
+
+@pytest.mark.parametrize("exposure", [-0.1, 1.5, float("nan")])
+def test_an_impossible_exposure_is_refused(switching: pd.DataFrame, exposure: float) -> None:
+    with pytest.raises(InputError, match="The exposure is"):
+        find_switches(switching, exposure=exposure)
 
 
 def test_what_happens_in_a_gap_is_told_after_it(weights: Path) -> None:
@@ -166,6 +175,7 @@ def population(n_tracks: int, seed: int) -> tuple[Segments, np.ndarray]:
     segments = Segments(
         np.repeat(np.arange(n), np.diff(np.append(starts, n_tracks * 200))), starts, owner,
         follows, follows, log_d, scale, alpha, scale / 2,
+        np.diff(np.append(starts, n_tracks * 200)),
         np.diff(np.append(starts, n_tracks * 200)), free, np.full(n, FREE), np.zeros(n, np.int64),
     )  # fmt: skip
     return segments, of_segment
@@ -179,7 +189,7 @@ def test_states_of_a_population_are_recovered() -> None:
     np.testing.assert_allclose(table["diffusivity"], [0.05, 1.0], rtol=0.1)
     np.testing.assert_allclose(table["alpha"], [0.7, 1.1], atol=0.05)
     assert (shared.of_segment == of_segment).mean() > 0.98
-    share = segments.n_frames[of_segment == 1].sum() / segments.n_frames.sum()
+    share = segments.duration[of_segment == 1].sum() / segments.duration.sum()
     assert table["occupancy"].iloc[1] == pytest.approx(share, abs=0.02)
     assert (table["occupancy_lo"] <= table["occupancy"]).all()
     assert (table["occupancy_hi"] >= table["occupancy"]).all()
@@ -227,7 +237,7 @@ def test_what_tracks_share_makes_each_more_certain(trapped: pd.DataFrame) -> Non
     shared = shared_states(segments, tracks=tracks, exposure=0.0, n_resamples=0)
     assert shared.noise == pytest.approx(BENCHMARK[8].noise, rel=0.2)
     assert shared.states["motion"].iloc[0] == "immobile"
-    middle = segments.starts + segments.n_frames // 2
+    middle = segments.starts + segments.n_points // 2
     truth = trapped["state"].to_numpy()[middle]
     alone, together = (
         ((each.state == IMMOBILE) == (truth == IMMOBILE)).mean()
@@ -238,35 +248,3 @@ def test_what_tracks_share_makes_each_more_certain(trapped: pd.DataFrame) -> Non
     still = shared.segments.state == IMMOBILE
     assert (shared.segments.diffusivity[still] == 0).all()
     assert (shared.segments.level[still] == 0).all()
-
-
-def test_switches_within_one_state_of_the_population_are_none(switching: pd.DataFrame) -> None:
-    frames = ask_frames(switching, exposure=0.0)
-    p = np.where(frames.frame == 80, 0.9, 0.0)
-    p[np.isin(frames.frame, (40, 120))] = 0.9  # where the particles go on as before
-    segments = segments_of(frames._replace(p_switch=p), 0.5, 3)
-    pooled = pooled_segments(frames, segments, switching, exposure=0.0).segments
-    found = frames.frame[pooled.starts[pooled.low >= 0]]
-    assert (found == 80).sum() == 40
-    assert (found != 80).sum() < 8
-    assert pooled.n_frames.sum() == len(switching)
-
-
-def test_sharing_can_be_asked_for(trapped: pd.DataFrame) -> None:
-    tracks = trapped[["particle", "frame", "y", "x"]]
-    alone = find_switches(tracks, exposure=0.0)
-    together = find_switches(tracks, SwitchCalls(shared_states=True), exposure=0.0)
-    keys = ["particle", "frame"]
-    assert set(together.switches[keys].itertuples(index=False)) <= set(
-        alone.switches[keys].itertuples(index=False)
-    )
-    rests = [(each.per_frame["motion"] == "immobile").mean() for each in (alone, together)]
-    true = (trapped["state"] == IMMOBILE).mean()
-    assert abs(rests[1] - true) < 0.5 * abs(rests[0] - true)
-    moving = together.per_frame.dropna(subset="alpha")
-    assert (moving["alpha_lo"] <= moving["alpha"]).all()
-    few = tracks[tracks["particle"] < 1]
-    pd.testing.assert_frame_equal(
-        find_switches(few, SwitchCalls(shared_states=True), exposure=0.0).per_frame,
-        find_switches(few, exposure=0.0).per_frame,
-    )

@@ -15,7 +15,7 @@ from perrin.engine.network import Network
 from perrin.engine.switching.data import SHORTEST, SwitchBatch, batches, one_switch
 from perrin.engine.switching.network import PerStep, SwitchNetwork
 from perrin.engine.switching.train import calibrate, losses
-from perrin.engine.training import Training
+from perrin.engine.training import Trained, Training
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import load_network, load_switch_network, save_network
 from perrin.errors import InputError
@@ -162,6 +162,24 @@ def test_training_makes_weights_that_load(tmp_path: Path, monkeypatch: pytest.Mo
     header = (tmp_path / "log.csv").read_text().splitlines()[0]
     assert header == "minutes,views,loss,switch,change,place,state,diffusivity,alpha"
     assert "perrin train --engine switches" in path.with_suffix(".yaml").read_text()
+
+
+def test_a_network_trained_elsewhere_is_calibrated_on_the_cpu(
+    network: SwitchNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = SwitchNetwork(SMALL)
+    monkeypatch.setattr(elsewhere, "cpu", lambda: network)
+    trained = Trained(elsewhere, views=1, seconds=1.0, steps=1)
+    monkeypatch.setattr("perrin.engine.switching.train.learn", lambda *_, **__: trained)
+    calibrated: list[SwitchNetwork] = []
+
+    def record(network: SwitchNetwork) -> dict[str, float]:
+        calibrated.append(network)
+        return {}
+
+    monkeypatch.setattr("perrin.engine.switching.train.calibrate", record)
+    train(Training(), tmp_path, engine="switches")
+    assert calibrated == [network]
 
 
 def test_weights_of_the_other_network_are_refused(tmp_path: Path, network: SwitchNetwork) -> None:
