@@ -10,15 +10,15 @@ displacements by range of diffusivity.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 
+from _data import DATA
 from _environments import OUTPUT, python_with, run_peer
 from perrin.io import read_tracks
 from perrin.statistics import StateArray, fit_states, infer_state_array
 
-TRACKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "live_cell_tracks.csv"
+TRACKS = DATA / "live_cell_tracks.csv"
 PIXEL, INTERVAL = 0.16, 0.00748  # µm, s
 EDGES = [0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 100.1]  # µm²/s
 
@@ -51,7 +51,7 @@ def run_ours(depth: float) -> tuple[np.ndarray, float, str]:
     start = time.perf_counter()
     fit = infer_state_array(tracks, parameters)
     seconds = time.perf_counter() - start
-    return fit.occupancy.sum(axis=1), seconds, f"{fit.n_tracks} {fit.n_displacements}"
+    return fit.occupancy.sum(axis=1), seconds, f"{fit.n_pieces} {fit.n_displacements}"
 
 
 def main() -> None:

@@ -157,7 +157,7 @@ class _Probe:
             others = logits.masked_fill(chosen, -torch.inf).logsumexp(1)
             odds = (logits[chosen] - others).sum()
         (gradient,) = torch.autograd.grad(odds, self.local.halfway)
-        weights: Array = (gradient * self.local.away).sum(2).abs().double().cpu().numpy()
+        weights: Array = (gradient * self.local.away).sum(2).abs().cpu().double().numpy()
         return weights
 
     def _halfway(self, _: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from perrin.device import autocast, pick_device
+from perrin.device import autocast
 from perrin.engine.data import Batch, batches
 from perrin.engine.features import fill_gaps
-from perrin.engine.network import LENGTH_CLASSES, Architecture, Network, Output, length_class
+from perrin.engine.network import LENGTH_CLASSES, Network, Output, length_class
 from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.scale import LEAST_SHARE, pool_axes
 from perrin.engine.score import score
 from perrin.engine.spoil import spoil
 from perrin.engine.unlike import learn
 from perrin.engine.verdict import batches_of
-from perrin.engine.weights import load_card, load_tensors, save_network
 from perrin.simulate.protocols import ALPHAS, N_POINTS, theory
 
-__all__ = ["FALSE_ALARMS", "calibrate", "recalibrate"]
+__all__ = ["FALSE_ALARMS", "calibrate"]
 
 FALSE_ALARMS = 0.05
 """Share of the tracks of each class of lengths and dimension that lie beyond its limit."""
@@ -80,37 +78,11 @@ def calibrate(
     return _figures(network, device, torch.Generator(device).manual_seed(_SEED - 1 - seed))
 
 
-def recalibrate(path: Path, *, device: str = "auto") -> None:
-    """Calibrate weights again and write them, with their new figures, where they were.
-
-    Only what was trained is read from the file, so that it may hold the calibration of an earlier
-    version.
-
-    Parameters
-    ----------
-    path
-        Weights written by ``perrin train``, beside their card.
-    device
-        ``"auto"`` (CUDA, else MPS, else CPU) or the name of a device.
-
-    Raises
-    ------
-    InputError
-        If the file or the device cannot be used.
-    """
-    tensors, about = load_tensors(path)
-    network = Network(Architecture.checked(**about["architecture"]))
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(tensors[name])
-    card = load_card(path)
-    seed = card["training"]["seed"]
-    card["held_out"] = calibrate(network, seed=seed, device=pick_device(device))
-    save_network(path, network, card)
-
-
 class _Answers(NamedTuple):
-    """Of tracks with known truth: logits, shape ``(n_tracks, 5, 40)``, true cell and exponent."""
+    """Of tracks with known truth: logits, shape ``(n_tracks, 5, 40)``, true cell and exponent.
+
+    On the CPU, as quantiles are computed in double precision.
+    """
 
     logits: Tensor
     cell: Tensor
@@ -139,7 +111,7 @@ def _theory_answers(
             lengths = tracks.lengths[rows]
             positions = tracks.positions[rows, :, : int(lengths.max())]
             logits = _ask(network, positions, None, lengths).logits
-            parts.append(_Answers(logits, cell[rows], tracks.alpha[rows]))
+            parts.append(_Answers(logits.cpu(), cell[rows].cpu(), tracks.alpha[rows].cpu()))
     return _Answers(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
@@ -227,12 +199,12 @@ def _evenly(stream: Iterator[Batch], n_tracks: int) -> Iterator[Batch]:
 
 def _surprise(output: Output, batch: Batch) -> Tensor:
     """How far off D is, in half-widths of its interval, where noise is the same along all axes."""
-    said = pool_axes(output.log_diffusivity, output.log_noise)
+    said = pool_axes(output.log_diffusivity.cpu(), output.log_noise.cpu())
     _, upper = said.interval(1.0)
     mean_square = batch.positions.diff(dim=2).square().mean(2)
-    true = batch.diffusivity.maximum(LEAST_SHARE**2 * mean_square).mean(1)
+    true = batch.diffusivity.maximum(LEAST_SHARE**2 * mean_square).mean(1).cpu()
     surprise = (true / said.diffusivity).log().abs() / (upper / said.diffusivity).log()
-    return surprise[(batch.noise == batch.noise[:, :1]).all(1).to(surprise.device)]
+    return surprise[(batch.noise == batch.noise[:, :1]).all(1).cpu()]
 
 
 def _ask_about(network: Network, batch: Batch) -> Output:

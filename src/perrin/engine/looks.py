@@ -15,7 +15,7 @@ from perrin.engine.data import LONGEST, SHORTEST
 from perrin.engine.features import fill_gaps
 from perrin.tracks import TrackIndex, axes_of, index_tracks
 
-__all__ = ["Laid", "Looks", "Tracks", "lay_out", "look_at", "ranges"]
+__all__ = ["Laid", "Looks", "Tracks", "lay_out", "look_at", "ranges", "worth_a_look"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -109,7 +109,7 @@ def look_at(tracks: Tracks, which: Ints) -> Looks:
         rows, owner = np.concatenate((rows, rows[long])), np.concatenate((owner, owner[long]))
         order = np.lexsort((phase, owner))
         rows, owner, phase, at = rows[order], owner[order], phase[order], at[order]
-    return _worth_a_look(tracks, n_looks, rows, owner, phase, at)
+    return worth_a_look(tracks, n_looks, rows, owner, phase, at)
 
 
 class Laid(NamedTuple):
@@ -172,7 +172,7 @@ def lay_out(
     return Laid(fill_gaps(laid, seen), seen, lengths, shutter)
 
 
-def _worth_a_look(
+def worth_a_look(
     tracks: Tracks, n_looks: Ints, rows: Ints, owner: Ints, phase: Ints, at: Ints
 ) -> Looks:
     """Make looks of localizations that are sorted by track and phase; leave out the empty ones."""

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-__all__ = ["LEAST_SHARE", "Scale", "pool_axes", "pool_parts"]
+__all__ = ["HALF_WIDTH", "LEAST_SHARE", "Scale", "pool_axes", "pool_parts"]
 
 LEAST_SHARE = 0.02
 """Noise, or motion, of less than this share of the displacements leaves no trace of its size."""
 
-_HALF_WIDTH = math.log(10)
+HALF_WIDTH = math.log(10)
 """Of the interval from 5 % to 95 % of a Laplace distribution, in units of its scale."""
 
 
@@ -42,7 +42,7 @@ class Scale(NamedTuple):
             By how much the calibration widens the uncertainty
             (:attr:`perrin.engine.network.Network.spread`).
         """
-        half = (_HALF_WIDTH * spread * self.error).exp()
+        half = (HALF_WIDTH * spread * self.error).exp()
         return self.diffusivity / half, self.diffusivity * half
 
 

@@ -25,7 +25,9 @@ from perrin.engine.weights import load_tensors, save_tensors
 from perrin.errors import Progress
 from perrin.parameters import Parameters, parameter
 
-__all__ = ["Lesson", "Trained", "Training", "command", "laplace", "learn"]
+__all__ = [
+    "Lesson", "Trained", "Training", "add_row", "command", "cosine", "laplace", "learn",
+]  # fmt: skip
 
 _AVERAGING = 0.999
 _MEETING = "processes"
@@ -126,7 +128,8 @@ def learn(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MEETING).unlink(missing_ok=True)
     if not resume:
-        (folder / "state.safetensors").unlink(missing_ok=True)
+        for name in ("state.safetensors", "log.csv"):
+            (folder / name).unlink(missing_ok=True)
     others = [
         torch.multiprocessing.get_context("spawn").Process(
             target=_work, args=(rank, lesson, parameters, folder), daemon=True
@@ -289,25 +292,40 @@ class _Run(Generic[N, B]):
             "loss": round(float(self.loss), 4),
         }
         row |= self.lesson.look(self.averaged, self.device)
-        path = self.folder / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        add_row(self.folder / "log.csv", row)
 
     def _learning_rate(self) -> float:
         """Linear warm-up over 2 % of the time, then half a cosine down to 1 %."""
         done = min(1.0, self.seconds / (60 * self.parameters.minutes))
         warm = min(1.0, max(done, self.step * 1e-4) / 0.02)
-        return self.parameters.learning_rate * warm * (0.505 + 0.495 * math.cos(math.pi * done))
+        return self.parameters.learning_rate * warm * cosine(done)
 
     def _share_gradients(self) -> None:
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         nn.utils.vector_to_parameters(flat / self.parameters.processes, gradients)
+
+
+def cosine(done: float) -> float:
+    """Half a cosine: what is left of the learning rate, from 1 down to 1 %.
+
+    Parameters
+    ----------
+    done
+        Share of the training that is done, 0 to 1.
+    """
+    return 0.505 + 0.495 * math.cos(math.pi * done)
+
+
+def add_row(log: Path, row: dict[str, float]) -> None:
+    """Add a row to a learning curve; begin the file with the names of the columns."""
+    new = not log.exists()
+    with log.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def laplace(answer: Tensor, truth: Tensor) -> Tensor:

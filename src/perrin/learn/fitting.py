@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from perrin.device import pick_device
+from perrin.engine.training import cosine
 from perrin.errors import Progress
 from perrin.learn.parameters import Fitting
 
@@ -108,7 +109,7 @@ def fit(
     best, best_epoch, best_loss = copy.deepcopy(network.state_dict()), 0, math.inf
     for epoch in range(1, fitting.epochs + 1):
         for group in optimiser.param_groups:
-            group["lr"] = fitting.learning_rate * _cosine((epoch - 1) / fitting.epochs)
+            group["lr"] = fitting.learning_rate * cosine((epoch - 1) / fitting.epochs)
         network.train()
         losses = []
         for batch in lesson.batches(rng, device):
@@ -135,8 +136,3 @@ def fit(
         progress(what, fitting.epochs, fitting.epochs)
     network.load_state_dict(best)
     return Fitted(network.cpu().eval(), pd.DataFrame(rows), best_epoch)
-
-
-def _cosine(done: float) -> float:
-    """Half a cosine from 1 down to 1 %."""
-    return 0.505 + 0.495 * math.cos(math.pi * done)

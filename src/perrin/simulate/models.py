@@ -81,13 +81,14 @@ def fbm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> T
 
 def _fbm_spectrum(alpha: Tensor, half: int) -> Tensor:
     """Square root of the spectrum of the circulant embedding, shape ``(len(alpha), half + 1)``."""
-    lag = torch.arange(half + 2, device=alpha.device, dtype=torch.float64)
-    msd = lag.pow(alpha.to(torch.float64)[:, None])
-    covariance = torch.ones(alpha.numel(), half + 1, device=alpha.device, dtype=torch.float64)
+    # In double precision on the CPU, since Apple's GPUs have none.
+    lag = torch.arange(half + 2, dtype=torch.float64)
+    msd = lag.pow(alpha.cpu().double()[:, None])
+    covariance = torch.ones(alpha.numel(), half + 1, dtype=torch.float64)
     covariance[:, 1:] = (msd[:, 2:] - 2 * msd[:, 1:-1] + msd[:, :-2]) / 2
     circulant = torch.cat((covariance, covariance[:, 1:-1].flip(1)), dim=1)
     spectrum: Tensor = torch.fft.rfft(circulant).real
-    return spectrum.clamp_min(0).sqrt().to(torch.float32)
+    return spectrum.clamp_min(0).sqrt().float().to(alpha.device)
 
 
 def sbm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> Tensor:
@@ -96,11 +97,11 @@ def sbm(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> T
     The variance of the displacement from frame ``k`` to ``k + 1`` is ``(k+1)**a - k**a`` with the
     clock starting at ``k = 1``.
     """
-    time = torch.arange(1, n_points, device=alpha.device, dtype=torch.float64)
-    exponent = alpha.to(torch.float64)[:, None]
+    time = torch.arange(1, n_points, dtype=torch.float64)
+    exponent = alpha.cpu().double()[:, None]
     variance = time.pow(exponent) * torch.expm1(exponent * torch.log1p(1 / time))
-    scale = variance.sqrt().to(torch.float32)
-    return _normal((alpha.numel(), dim, n_points - 1), generator).mul_(scale[:, None])
+    scale = variance.sqrt().float()[:, None].to(alpha.device)
+    return _normal((alpha.numel(), dim, n_points - 1), generator).mul_(scale)
 
 
 def ctrw(alpha: Tensor, n_points: int, dim: int, generator: torch.Generator) -> Tensor:

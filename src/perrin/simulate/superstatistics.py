@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.parameters import Parameters, parameter
+from perrin.simulate.tables import table_of
 from perrin.tracks import AXES, Calibration
 
 __all__ = ["CELLS", "CellClass", "Superstatistics", "simulate_cells", "simulate_superstatistics"]
@@ -101,15 +102,7 @@ def simulate_superstatistics(
     positions = np.zeros((s.n_points, s.n_tracks, s.dim))
     np.cumsum(velocity, axis=0, out=positions[1:])
     positions += s.noise * rng.standard_normal(positions.shape)
-    table = pd.DataFrame(
-        {
-            "particle": np.repeat(np.arange(s.n_tracks), s.n_points),
-            "frame": np.tile(np.arange(s.n_points), s.n_tracks),
-        }
-    )
-    for i, axis in enumerate(AXES[-s.dim :]):
-        table[axis] = positions[:, :, i].T.ravel()
-    return table
+    return table_of(positions.transpose(1, 2, 0))
 
 
 def _parameter(s: Superstatistics, spread: float, drift: float, rng: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.tracks import AXES
+from perrin.simulate.tables import table_of
 
 __all__ = ["simulate_switching", "stationary_distribution"]
 
@@ -95,14 +95,8 @@ def simulate_switching(
         position = np.abs((position + start + size) % (2 * size) - size)
     if noise > 0:
         position += rng.normal(0.0, noise, position.shape)
-    columns = {
-        "particle": np.repeat(np.arange(n_tracks), n_points),
-        "frame": np.tile(np.arange(n_points), n_tracks),
-        **{axis: position[..., i].ravel() for i, axis in enumerate(AXES[-dim:])},
-        "state": state.ravel(),
-        "diffusivity": levels[state].ravel(),
-    }
-    return pd.DataFrame(columns)
+    table = table_of(position.transpose(0, 2, 1))
+    return table.assign(state=state.ravel(), diffusivity=levels[state].ravel())
 
 
 def stationary_distribution(transition: npt.ArrayLike) -> npt.NDArray[np.float64]:

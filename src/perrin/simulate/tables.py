@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
@@ -12,7 +13,7 @@ from perrin.models import MODELS
 from perrin.parameters import Parameters, parameter
 from perrin.tracks import AXES
 
-__all__ = ["Simulation", "simulate_tracks"]
+__all__ = ["Simulation", "simulate_tracks", "table_of"]
 
 
 class Simulation(Parameters):
@@ -89,13 +90,24 @@ def simulate_tracks(simulation: Simulation | None = None, **values: Any) -> pd.D
     size = steps.square().mean((1, 2), keepdim=True).sqrt()
     steps *= s.step / torch.where(size > 0, size, 1.0)
     noise = torch.full((s.n_tracks, s.dim), s.noise, device=device)
-    positions = observe(steps, noise, generator).cpu().numpy().astype(np.float64)
-    table = pd.DataFrame(
-        {
-            "particle": np.repeat(np.arange(s.n_tracks), s.n_points),
-            "frame": np.tile(np.arange(s.n_points), s.n_tracks),
-        }
-    )
-    for i, axis in enumerate(AXES[-s.dim :]):
-        table[axis] = positions[:, i].ravel()
-    return table
+    return table_of(observe(steps, noise, generator).cpu())
+
+
+def table_of(positions: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> pd.DataFrame:
+    """Write positions as a track table; track ``i`` is particle ``i`` and begins at frame 0.
+
+    Parameters
+    ----------
+    positions
+        Shape ``(n_tracks, dim, n_points)``.
+    lengths
+        Points of each track, which is ``[:lengths[i]]``; all if not given.
+    """
+    array = np.asarray(positions, np.float64)
+    n, dim, n_points = array.shape
+    inside = np.ones((n, n_points), np.bool_)
+    if lengths is not None:
+        inside = np.arange(n_points) < np.asarray(lengths)[:, None]
+    particle, frame = np.nonzero(inside)
+    axes = {axis: array[:, i][inside] for i, axis in enumerate(AXES[-dim:])}
+    return pd.DataFrame({"particle": particle, "frame": frame} | axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,11 @@ __all__ = [
     "Steps",
     "TrackArrays",
     "arrays_of",
+    "check_alpha",
     "check_exposure",
+    "check_noise",
     "pairs_of",
+    "poisson_weights",
     "steps_of",
     "sum_by_track",
 ]
@@ -25,6 +29,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
 _NEARBY = 4
+_WEIGHTS_AT_ONCE = 4_000_000
 
 
 class TrackArrays(NamedTuple):
@@ -114,6 +119,31 @@ def sum_by_track(
 ) -> npt.NDArray[np.float64]:
     """Sum one value per displacement into one value per track."""
     return np.bincount(track, weights=values, minlength=n_tracks).astype(np.float64, copy=False)
+
+
+def poisson_weights(n_draws: int, n_tracks: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """Draw how often each track counts in each draw of a bootstrap.
+
+    Yields blocks of draws, ``(draws, tracks)``, since for many tracks all would not fit in memory.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, _WEIGHTS_AT_ONCE // max(n_tracks, 1))
+    for first in range(0, n_draws, size):
+        shape = min(size, n_draws - first), n_tracks
+        yield rng.poisson(1.0, shape).astype(np.float64)
+
+
+def check_alpha(alpha: float | None, *, ballistic: bool = False) -> None:
+    """Say what is wrong with an exponent that is given; 2 is allowed where ``ballistic``."""
+    if alpha is not None and not (0 < alpha < 2 or (ballistic and alpha == 2)):
+        where = "above 0 and is at most 2" if ballistic else "between 0 and 2"
+        raise InputError(f"alpha is {alpha:g}; it lies {where}.")
+
+
+def check_noise(noise: float | None) -> None:
+    """Say what is wrong with a localization error that is given."""
+    if noise is not None and not (np.isfinite(noise) and noise >= 0):
+        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
 
 
 def check_exposure(exposure: float) -> float:

@@ -140,8 +140,9 @@ def compare_conditions(
       are fitted to both conditions together.
 
     Of results: the medians of ``alpha`` and ``diffusivity`` over tracks, the share of tracks that
-    switch (``n_switches``), ``not_seen_moving`` where there is ``p_immobile``, and the share of
-    each model among the tracks for which one is called.
+    switch (``n_switches``) among those of 20 localizations and more (of shorter ones Perrin's
+    network does not say whether they do), ``not_seen_moving`` where there is ``p_immobile``, and
+    the share of each model among the tracks for which one is called.
 
     *Intervals.* Tracks of one movie have the cell, the day and the focus in common. Drawing tracks
     again, as if they were independent, would call chance a difference, so movies are drawn:

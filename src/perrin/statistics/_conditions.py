@@ -18,6 +18,7 @@ from perrin.statistics._msd import time_averaged_msd
 from perrin.statistics._population import Spectra
 from perrin.statistics._rest import LEVEL_OF_REST, immobility
 from perrin.statistics._states import Mixture, TracksInStates, fit_states
+from perrin.statistics._switches import MIN_POINTS_TO_SWITCH
 from perrin.tracks import index_tracks, validate_tracks
 
 __all__ = [
@@ -237,7 +238,7 @@ def measures_of_results(conditions: list[Condition]) -> list[dict[str, Measure]]
         if "p_immobile" in table:
             found["not_seen_moving"] = _resting(condition, table["p_immobile"].to_numpy(np.float64))
         if "n_switches" in table:
-            found["switching"] = condition.share(table["n_switches"] > 0, np.ones(len(table)))
+            found["switching"] = _switching(condition)
         if "model" in table:
             called = table["model"].notna()
             for model in MODELS:
@@ -260,6 +261,15 @@ def measures_of_results(conditions: list[Condition]) -> list[dict[str, Measure]]
 def _resting(condition: Condition, p_immobile: Array) -> Measure:
     known = np.isfinite(p_immobile)
     return condition.share(known & (p_immobile >= LEVEL_OF_REST), known)
+
+
+def _switching(condition: Condition) -> Measure:
+    table = condition.table
+    known = table["n_switches"].notna().to_numpy()
+    if "n_points" in table:
+        known = known & (table["n_points"].to_numpy() >= MIN_POINTS_TO_SWITCH)
+    counts = table["n_switches"].to_numpy(np.float64, na_value=np.nan)
+    return condition.share(known & (counts > 0), known)
 
 
 def ratio_of(above: npt.ArrayLike, below: npt.ArrayLike) -> Array:

@@ -10,22 +10,24 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import chi2
 
-from perrin.errors import InputError
 from perrin.statistics._arrays import (
     Steps,
     arrays_of,
     check_exposure,
+    check_noise,
     steps_of,
     sum_by_track,
 )
 
-__all__ = ["covariance_fit", "estimate_diffusivity"]
+__all__ = ["SE_TO_BOUND", "covariance_fit", "estimate_diffusivity"]
 
 Array = npt.NDArray[np.float64]
 
+SE_TO_BOUND = 1.6448536269514722
+"""Standard errors between an estimate and the bounds of its 90 % interval, if it is Gaussian."""
+
 _MIN_STEPS = 2
 _BISECTIONS = 22
-_QUANTILE = 1.6448536269514722  # of the standard normal distribution, for 5 % and 95 %
 _TAIL = 0.025  # of the bound that a track sets without its noise being known; see _interval
 
 
@@ -116,8 +118,7 @@ def estimate_diffusivity(
     .. [1] Vestergaard, Blainey, Flyvbjerg (2014), Phys. Rev. E 89, 022726.
     """
     blur = check_exposure(exposure) / 6
-    if noise is not None and not (np.isfinite(noise) and noise >= 0):
-        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
+    check_noise(noise)
     arrays = arrays_of(tracks)
     steps = steps_of(arrays)
     fit = covariance_fit(steps, arrays.layout.particles.size, blur, noise)
@@ -255,8 +256,8 @@ def _interval(
     # Were D larger than this, then even without noise so small a mean square displacement would
     # be rare: a bound that even three points give.
     limit = half_msd / (1 - 2 * blur) * freedom / chi2.ppf(_TAIL, freedom)
-    low = _solve(lambda d: quantile(d, _QUANTILE), estimate, positive)
-    high = _solve(lambda d: quantile(d, -_QUANTILE), estimate, limit)
+    low = _solve(lambda d: quantile(d, SE_TO_BOUND), estimate, positive)
+    high = _solve(lambda d: quantile(d, -SE_TO_BOUND), estimate, limit)
     return low, np.maximum(high, positive)
 
 

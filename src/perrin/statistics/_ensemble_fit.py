@@ -10,7 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.statistics._arrays import TrackArrays, arrays_of, check_exposure, steps_of
+from perrin.statistics._arrays import (
+    TrackArrays,
+    arrays_of,
+    check_alpha,
+    check_exposure,
+    check_noise,
+    steps_of,
+)
 from perrin.statistics._diffusivity import covariance_fit
 from perrin.statistics._motion import blurred_power
 from perrin.statistics._msd import TrackMsd, time_averaged_msd
@@ -255,10 +262,8 @@ def fit_ensemble_msd(
 def check_fit(alpha: float | None, noise: float | None, exposure: float) -> int:
     """Check what is given and return the number of unknowns."""
     check_exposure(exposure)
-    if alpha is not None and not 0 < alpha < 2:
-        raise InputError(f"alpha is {alpha:g}; it lies between 0 and 2.")
-    if noise is not None and not noise >= 0:
-        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
+    check_alpha(alpha)
+    check_noise(noise)
     return 1 + (alpha is None) + (noise is None)
 
 

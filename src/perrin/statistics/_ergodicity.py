@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.statistics._arrays import TrackArrays, arrays_of, pairs_of
+from perrin.statistics._arrays import TrackArrays, arrays_of, pairs_of, poisson_weights
 from perrin.statistics._msd import TrackMsd, time_averaged_msd
 
-__all__ = ["ageing", "amplitude_scatter", "ergodicity_breaking"]
+__all__ = ["ageing", "amplitude_scatter", "brownian_breaking", "ergodicity_breaking"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -63,7 +63,7 @@ def ergodicity_breaking(
 
     (He, Burov, Metzler, Barkai 2008, Phys. Rev. Lett. 101, 058101), the variance of the
     time-averaged MSD over tracks with Bessel's correction. For Brownian
-    motion in d dimensions it is :math:`2/dt` at lag 1 and :math:`4\Delta/3dt` at lags
+    motion in d dimensions without noise it is :math:`2/dt` at lag 1 and :math:`4\Delta/3dt` at lags
     :math:`1\ll\Delta\ll t`; tends to 0 for fractional Brownian motion,
     and to :math:`2\Gamma(1+\alpha)^2/\Gamma(1+2\alpha)-1` for a CTRW (0.570 at alpha 0.5). Time
     averages over all measurement times come from one running sum per track. With gaps, the pairs
@@ -85,9 +85,10 @@ def ergodicity_breaking(
         _running_averages(arrays, lag, when, value)
     known = np.isfinite(value)
     scaled = np.where(known, value, 0)
-    weights = np.random.default_rng(seed).poisson(1.0, (n_bootstrap, spans.size)).astype(np.float64)
-    estimate, count = _breaking(np.ones((1, spans.size)), scaled, known)
-    drawn, _ = _breaking(weights, scaled, known)
+    sums = np.concatenate((known, scaled, scaled**2), axis=1)
+    estimate, count = _breaking(np.ones((1, spans.size)) @ sums)
+    weights = poisson_weights(n_bootstrap, spans.size, seed)
+    drawn, _ = _breaking(np.concatenate([block @ sums for block in weights]))
     with np.errstate(all="ignore"):
         tail = (1 - level) / 2
         low, high = _quantiles(drawn, tail)
@@ -101,6 +102,46 @@ def ergodicity_breaking(
             "n_tracks": count[0].astype(np.int64),
         }
     )
+
+
+def brownian_breaking(times: Ints, *, lag: int, n_axes: int, correlation: float = 0.0) -> Array:
+    r"""Compute the ergodicity breaking of Brownian motion, seen with noise and motion blur.
+
+    Parameters
+    ----------
+    times
+        Measurement times in frames, each at least ``lag``.
+    lag
+        Lag of the time-averaged MSD, in frames.
+    n_axes
+        Number of axes.
+    correlation
+        Correlation :math:`\rho` of successive displacements, within ±0.5: noise makes it negative,
+        blur positive.
+
+    Returns
+    -------
+    numpy.ndarray
+        One value per time.
+
+    Notes
+    -----
+    Noise and blur correlate a displacement with the next one and with no others, so that
+    displacements over the lag :math:`\Delta` that begin k frames apart have the covariance
+    :math:`C_k = [M(\Delta+k) + M(|\Delta-k|) - 2M(k)]/2` with :math:`M(0) = 0` and
+    :math:`M(k) = k + 2\rho(k-1)`. By Isserlis' theorem, with :math:`n = t - \Delta + 1`,
+
+    .. math:: \mathrm{EB}(t) = \frac{2}{d n^2 C_0^2} \sum_{i,j=1}^n C_{|i-j|}^2,
+
+    which at lag 1 is :math:`(2/dt)\,[1 + 2\rho^2(1 - 1/t)]`. Without gaps.
+    """
+    k = np.arange(2 * lag + 1)
+    structure = np.where(k > 0, k + 2 * correlation * (k - 1), 0)
+    apart = k[: lag + 1]
+    covariance = (structure[lag + apart] + structure[lag - apart]) / 2 - structure[apart]
+    square = (covariance / covariance[0]) ** 2 * np.where(apart > 0, 2, 1)
+    n = np.asarray(times)[:, None] - lag + 1
+    return np.asarray(2 / n_axes * (np.maximum(n - apart, 0) / n**2) @ square)
 
 
 def amplitude_scatter(tracks: pd.DataFrame | TrackMsd, lag: int = 1) -> pd.DataFrame:
@@ -149,7 +190,8 @@ def ageing(
     tracks
         A track table (positions in px).
     times
-        Measurement times in frames; up to 50, logarithmically spaced, if not given.
+        Measurement times in frames; if not given up to 50, logarithmically spaced, the last of
+        which half of the tracks that have the lag reach.
     lag
         Lag of the time-averaged MSD, in frames.
 
@@ -169,7 +211,8 @@ def ageing(
     if lag < 1:
         raise InputError(f"lag is {lag}; it must be at least 1.")
     arrays = arrays_of(tracks)
-    when = _times(times, int(arrays.spans.max(initial=1)) - 1, lag)
+    lasting = arrays.spans[arrays.spans > lag] - 1
+    when = _times(times, int(np.median(lasting)) if lasting.size else 0, lag)
     value = np.full((arrays.spans.size, when.size), np.nan)
     if value.size:
         _running_averages(arrays, lag, when, value)
@@ -214,11 +257,11 @@ def _running_averages(arrays: TrackArrays, lag: int, when: Ints, value: Array) -
         value[:, column] = np.where(arrays.spans - 1 >= time, mean, np.nan)
 
 
-def _breaking(weights: Array, value: Array, known: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
-    count = weights @ known.astype(np.float64)
+def _breaking(sums: Array) -> tuple[Array, Array]:
+    """Ergodicity breaking, and how many tracks there are; from sums over them, of each draw."""
+    count, total, square = np.split(sums, 3, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = weights @ value / count
-        square = weights @ value**2 / count
+        mean, square = total / count, square / count
         return (square / mean**2 - 1) * count / (count - 1), count
 
 

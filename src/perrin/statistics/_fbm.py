@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError, Progress
-from perrin.statistics._arrays import arrays_of, check_exposure
+from perrin.statistics._arrays import arrays_of, check_alpha, check_exposure, check_noise
 from perrin.statistics._motion import blurred_power
 
 __all__ = ["cramer_rao", "fit_fbm"]
@@ -53,8 +53,9 @@ def fit_fbm(
     pandas.DataFrame
         One row per particle: ``particle``, ``n_points``, ``alpha``, ``alpha_se``, ``coefficient``
         and ``coefficient_se`` (K, px²/frame^alpha), ``noise`` and ``noise_se`` (px),
-        ``log_likelihood``. NaN where a track has fewer than three points or does not move at all;
-        standard errors are NaN for what was given.
+        ``log_likelihood``. NaN where a track has fewer than three points, or no more displacements,
+        each axis counted, than there are unknowns (along one axis, three unknowns need five
+        points), or does not move at all; standard errors are NaN for what was given.
 
     Raises
     ------
@@ -82,10 +83,8 @@ def fit_fbm(
     from perrin.statistics._fbm_kernels import fit_tracks
 
     check_exposure(exposure)
-    if alpha is not None and not 0 < alpha < 2:
-        raise InputError(f"alpha is {alpha:g}; it lies between 0 and 2.")
-    if noise is not None and not noise >= 0:
-        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
+    check_alpha(alpha)
+    check_noise(noise)
     arrays = arrays_of(tracks)
     n_tracks = arrays.layout.particles.size
     values = np.empty((n_tracks, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["blurred_power", "michalet_lags", "step_covariance", "structure_function"]
+__all__ = ["blurred_power", "michalet_lags", "structure_function"]
 
 Array = npt.NDArray[np.float64]
 
@@ -38,16 +38,6 @@ def structure_function(
     """MSD along one axis at lags 0 to ``n_lags`` (px²): 0, then ``2 K g(lag) + 2 noise²``."""
     shape = 2 * coefficient * blurred_power(np.arange(n_lags + 1.0), alpha, exposure)
     return np.asarray(shape + 2 * noise**2 * (np.arange(n_lags + 1) > 0))
-
-
-def step_covariance(frames: npt.NDArray[np.int64], structure: Array) -> Array:
-    """Covariance along one axis of the displacements between localizations at ``frames``.
-
-    With M the structure function, the covariance of the displacements over (a, b) and (c, d) is
-    ``(M(d - a) + M(c - b) - M(c - a) - M(d - b)) / 2``, gaps or not.
-    """
-    gap = structure[np.abs(frames[:, None] - frames)]
-    return np.asarray((gap[1:, :-1] + gap[:-1, 1:] - gap[:-1, :-1] - gap[1:, 1:]) / 2)
 
 
 def michalet_lags(n_points: npt.ArrayLike, reduced_error: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -9,7 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError, Progress
-from perrin.statistics._arrays import arrays_of, check_exposure, steps_of
+from perrin.statistics._arrays import (
+    arrays_of,
+    check_alpha,
+    check_exposure,
+    check_noise,
+    steps_of,
+)
 from perrin.statistics._diffusivity import covariance_fit
 from perrin.statistics._motion import michalet_lags, structure_function
 from perrin.statistics._msd import time_averaged_msd
@@ -144,10 +150,8 @@ def fit_msd(
     from perrin.statistics._msd_kernels import fit_curves
 
     blur = check_exposure(exposure) / 6
-    if alpha is not None and not 0 < alpha <= 2:
-        raise InputError(f"alpha is {alpha:g}; it lies above 0 and is at most 2.")
-    if noise is not None and noise < 0:
-        raise InputError(f"The localization noise is {noise:g} px; give a number of at least 0.")
+    check_alpha(alpha, ballistic=True)
+    check_noise(noise)
     if method not in ("gls", "weighted"):
         raise InputError(f"The method is {method!r}; choose 'gls' or 'weighted'.")
     unknown = np.array([0] + [1] * (alpha is None) + [2] * (noise is None), dtype=np.int64)

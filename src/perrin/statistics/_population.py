@@ -60,13 +60,16 @@ class StateArray(Parameters):
 
 
 class StateArrayFit(NamedTuple):
-    """The posterior that :func:`infer_state_array` found, on a grid (diffusivities, noises)."""
+    """The posterior that :func:`infer_state_array` found, on a grid (diffusivities, noises).
+
+    ``n_pieces`` is the number of pieces that tracks were cut into.
+    """
 
     diffusivity: Array
     noise: Array
     occupancy: Array
     naive: Array
-    n_tracks: int
+    n_pieces: int
     n_displacements: int
 
     def table(self, level: float = 0.9) -> pd.DataFrame:
@@ -78,8 +81,8 @@ class StateArrayFit(NamedTuple):
         """
         mean = self.occupancy.sum(axis=1)
         tail = (1 - level) / 2
-        a = np.maximum(mean * self.n_tracks, 1e-9)
-        b = np.maximum((1 - mean) * self.n_tracks, 1e-9)
+        a = np.maximum(mean * self.n_pieces, 1e-9)
+        b = np.maximum((1 - mean) * self.n_pieces, 1e-9)
         return pd.DataFrame(
             {
                 "diffusivity": self.diffusivity,

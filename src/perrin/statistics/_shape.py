@@ -7,7 +7,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.statistics._arrays import TrackArrays, arrays_of, pairs_of
+from perrin.statistics._arrays import (
+    TrackArrays,
+    arrays_of,
+    pairs_of,
+    poisson_weights,
+    sum_by_track,
+)
 from perrin.statistics._msd import time_averaged_msd
 
 __all__ = [
@@ -96,24 +102,30 @@ def non_gaussian_parameter(
     """
     arrays = arrays_of(tracks)
     n_tracks = arrays.layout.particles.size
-    weights = np.random.default_rng(seed).poisson(1.0, (n_bootstrap, n_tracks))
-    factor = arrays.n_axes / (arrays.n_axes + 2)
-    rows = []
+    sums = np.zeros((n_tracks, max_lag, 3))  # of the pairs, their squares and fourth powers
     for lag in range(1, max_lag + 1):
         moved, track = _displacements(arrays, lag)
         square = np.einsum("ij,ij->i", moved, moved)
-        sums = [
-            np.bincount(track, weights=value, minlength=n_tracks)
-            for value in (np.ones_like(square), square, square**2)
-        ]
+        for power in range(3):
+            sums[:, lag - 1, power] = sum_by_track(square**power, track, n_tracks)
+    factor = arrays.n_axes / (arrays.n_axes + 2)
+
+    def parameter(sums: Array) -> Array:
+        n, second, fourth = np.moveaxis(sums, -1, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            n, second, fourth = (part.sum() for part in sums)
-            value = factor * fourth * n / second**2 - 1
-            n_b, second_b, fourth_b = (weights @ part for part in sums)
-            drawn = factor * fourth_b * n_b / second_b**2 - 1
-        drawn = drawn[np.isfinite(drawn)]
-        error = drawn.std(ddof=1) if drawn.size > 1 and n_tracks > 1 else np.nan
-        rows.append((lag, value, error, int(n)))
+            return np.asarray(factor * fourth * n / second**2 - 1)
+
+    value = parameter(sums.sum(axis=0))
+    drawn = np.empty((n_bootstrap, max_lag))
+    done = 0
+    for block in poisson_weights(n_bootstrap, n_tracks, seed):
+        drawn[done : done + len(block)] = parameter(np.tensordot(block, sums, axes=1))
+        done += len(block)
+    rows = []
+    for lag, each in enumerate(drawn.T, start=1):
+        known = each[np.isfinite(each)]
+        error = known.std(ddof=1) if known.size > 1 and n_tracks > 1 else np.nan
+        rows.append((lag, value[lag - 1], error, int(sums[:, lag - 1, 0].sum())))
     return pd.DataFrame(rows, columns=["lag", "parameter", "parameter_se", "n_pairs"])
 
 

@@ -14,7 +14,7 @@ from perrin.errors import InputError, Progress
 from perrin.parameters import Parameters, parameter
 from perrin.statistics._diffusivity import estimate_diffusivity
 from perrin.statistics._ensemble_fit import EnsembleFit, fit_ensemble_msd
-from perrin.statistics._ergodicity import ergodicity_breaking
+from perrin.statistics._ergodicity import brownian_breaking, ergodicity_breaking
 from perrin.statistics._motion import blurred_power
 from perrin.statistics._msd import ensemble_msd, time_averaged_msd, time_ensemble_msd
 from perrin.statistics._population import StateArray, infer_state_array
@@ -95,10 +95,20 @@ class Survey:
         return pd.DataFrame({"lag": frames * time, "msd": motion + self.noise_floor(average)})
 
     def brownian_eb(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the ergodicity breaking of Brownian motion; NaN at lags where it is not simple."""
-        if self.ergodicity_lag != 1:
-            return np.full(time.shape, np.nan)
-        return 2 * self.calibration.time_scale / (self.n_axes * time)
+        """Return the ergodicity breaking that Brownian motion would have.
+
+        What successive displacements are correlated here is taken for the work of noise and motion
+        blur, which cannot correlate them by more than a half; see
+        :func:`~perrin.statistics._ergodicity.brownian_breaking`.
+        """
+        table = self.tables["velocity_autocorrelation"]
+        correlation = float(np.nan_to_num(table["correlation"].iloc[1]))
+        return brownian_breaking(
+            np.rint(time / self.calibration.time_scale).astype(np.int64),
+            lag=self.ergodicity_lag,
+            n_axes=self.n_axes,
+            correlation=min(max(correlation, -0.5), 0.5),
+        )
 
     def _fit(self, average: str) -> pd.Series[Any]:
         fits = self.tables["msd_fits"]

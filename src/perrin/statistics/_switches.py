@@ -20,10 +20,13 @@ from perrin.statistics._arrays import (
 )
 from perrin.statistics._diffusivity import covariance_fit
 
-__all__ = ["SWITCH_METHOD", "SwitchDetection", "Switches", "find_switches"]
+__all__ = ["MIN_POINTS_TO_SWITCH", "SWITCH_METHOD", "SwitchDetection", "Switches", "find_switches"]
 
 SWITCH_METHOD = "penalised likelihood"
 """How switches were found, as stated in ``attrs["method"]`` of the tables."""
+
+MIN_POINTS_TO_SWITCH = 20
+"""Fewest localizations of a track of which Perrin's network says whether it switches."""
 
 _BLOCK = 50_000  # displacements between two reports of progress
 

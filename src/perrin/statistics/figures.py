@@ -41,10 +41,10 @@ def survey_figure(survey: Survey, title: str = "") -> Figure:
     -------
     matplotlib.figure.Figure
         Above: MSDs of single tracks (up to 200) and the two averages, with standard errors and the
-        power laws that were fitted to them; the
-        distribution of diffusivities of the population and the states; the diffusivities of
-        single tracks. Below: ergodicity breaking over time with its 90 % band and the value for
-        Brownian motion; the displacements beside the normal distribution of the same variance; the
+        power laws that were fitted to them; the distribution of diffusivities of the population and
+        the states; the diffusivities of single tracks. Below: ergodicity breaking over time with
+        its 90 % band and that of Brownian motion whose successive displacements are correlated
+        alike; the displacements beside the normal distribution of the same variance; the
         correlation of displacements.
     """
     from matplotlib.figure import Figure
@@ -97,7 +97,7 @@ def faint_curves(survey: Survey) -> list[npt.NDArray[np.float64]]:
     single = single[single["msd"] > 0]
     curves = [part[["lag", "msd"]].to_numpy() for _, part in single.groupby("particle")]
     curves = [curve for curve in curves if len(curve) > 1]
-    return curves[:: max(len(curves) // _MOST_CURVES, 1)][:_MOST_CURVES]
+    return curves[:: max(-(-len(curves) // _MOST_CURVES), 1)]
 
 
 def title_of(comparison: Comparison, quantity: str) -> str:
@@ -203,11 +203,10 @@ def _draw_ergodicity(axes: Axes, survey: Survey) -> None:
     )
     axes.plot(table["time"], table["eb"], color=_COLORS[0], label="90 % band")
     lag = survey.ergodicity_lag * survey.calibration.time_scale
-    if survey.ergodicity_lag == 1:
-        axes.plot(
-            table["time"], survey.brownian_eb(table["time"].to_numpy()),
-            color="0.4", linestyle="--", linewidth=0.8, label="Brownian motion",
-        )  # fmt: skip
+    axes.plot(
+        table["time"], survey.brownian_eb(table["time"].to_numpy()),
+        color="0.4", linestyle="--", linewidth=0.8, label="Brownian motion",
+    )  # fmt: skip
     axes.set(
         xscale="log",
         yscale="log",

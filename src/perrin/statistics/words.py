@@ -64,10 +64,10 @@ def ergodicity_lines(survey: Survey) -> list[str]:
         return []
     row = table.iloc[-1]
     brownian = float(survey.brownian_eb(np.array([row["time"]]))[0])
-    words = f"; Brownian motion: {brownian:.2g}" if np.isfinite(brownian) else ""
     return [
         f"Ergodicity breaking after {row['time']:.3g} {survey.calibration.time_unit}: "
-        f"{row['eb']:.2g} ({row['eb_lo']:.2g} to {row['eb_hi']:.2g}){words}"
+        f"{row['eb']:.2g} ({row['eb_lo']:.2g} to {row['eb_hi']:.2g}); "
+        f"Brownian motion: {brownian:.2g}"
     ]
 
 

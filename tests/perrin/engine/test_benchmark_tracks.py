@@ -9,9 +9,7 @@ from scipy import stats
 
 from perrin.engine.benchmarks.accuracy import attm_of_andi_datasets
 from perrin.engine.benchmarks.detection import ODDITIES
-from perrin.engine.benchmarks.records import table_of
 from perrin.engine.benchmarks.robustness import blurred_and_sharp
-from perrin.tracks import index_tracks, validate_tracks
 
 
 def generator(seed: int = 1) -> torch.Generator:
@@ -82,13 +80,3 @@ def test_odd_tracks_have_their_shape() -> None:
         tracks = make(3, 50, 2, generator=generator())
         assert tracks.shape == (3, 2, 50)
         assert torch.isfinite(tracks).all()
-
-
-def test_tracks_become_a_table() -> None:
-    positions = torch.randn(3, 2, 8, generator=generator())
-    lengths = torch.tensor([8, 2, 5])
-    table = validate_tracks(table_of(positions, lengths))
-    assert index_tracks(table).lengths.tolist() == lengths.tolist()
-    last = table[table["particle"] == 2]
-    np.testing.assert_array_equal(last[["y", "x"]], positions[2, :, :5].double().T)
-    assert last["frame"].tolist() == [0, 1, 2, 3, 4]

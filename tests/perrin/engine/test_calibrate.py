@@ -1,9 +1,8 @@
-"""Calibration: temperatures, the spread of D, limits, and calibrating again."""
+"""Calibration: temperatures, the spread of D, limits."""
 
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,14 +15,11 @@ from perrin.engine.calibrate import (
     _surprise,
     _temperature,
     calibrate,
-    recalibrate,
 )
 from perrin.engine.data import Batch, batches
 from perrin.engine.network import LENGTH_CLASSES, Architecture, Network, Output, length_class
 from perrin.engine.score import Figures
 from perrin.engine.verdict import ask
-from perrin.engine.weights import load_card, load_network, save_network, save_tensors
-from perrin.errors import InputError
 
 CPU = torch.device("cpu")
 SMALL = Architecture(width=16, stem_width=8, n_filters=4, n_blocks=1, n_heads=2, hidden=16)
@@ -93,33 +89,3 @@ def test_calibration_sets_everything_of_every_class_and_dimension() -> None:
         verdict = ask(network, batch.positions, batch.seen, None, batch.exposure)
         flagged.append((verdict.distance > verdict.limit).float())
     assert 0.005 < torch.cat(flagged).mean() < 0.2
-
-
-@pytest.mark.usefixtures("_quick")
-def test_weights_of_an_earlier_calibration_are_calibrated_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    torch.manual_seed(0)
-    path = tmp_path / "weights.safetensors"
-    network = Network(SMALL)
-    save_network(path, network, {"name": "a test", "training": {"seed": 7}, "held_out": {}})
-    trained = {name: p.detach() for name, p in network.named_parameters()}
-    about = {"format": 2, "architecture": SMALL.model_dump()}
-    save_tensors(path, trained | {"centre": torch.zeros(3)}, about)
-
-    def calibrated(network: Network, *, seed: int, device: torch.device) -> dict[str, int]:
-        network.temperature.fill_(seed)
-        return {"figures": 1}
-
-    monkeypatch.setattr(module, "calibrate", calibrated)
-    recalibrate(path, device="cpu")
-    again = load_network(path)
-    assert (again.temperature == 7).all()
-    for name, parameter in again.named_parameters():
-        assert torch.equal(parameter, trained[name])
-    assert load_card(path)["held_out"] == {"figures": 1}
-
-
-def test_weights_that_are_not_there_are_not_calibrated(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no weights"):
-        recalibrate(tmp_path / "weights.safetensors")

@@ -162,9 +162,13 @@ def test_training_writes_weights_card_log_and_goes_on_where_it_stopped(
 
 def test_training_starts_afresh_when_told_to(quick: Training, tmp_path: Path) -> None:
     save_tensors(tmp_path / "state.safetensors", {}, {"step": 9, "views": 9, "seconds": 1e9})
+    (tmp_path / "log.csv").write_text("minutes,loss\n1,2\n")
     train(quick, tmp_path, resume=False)
     _, about = load_tensors(tmp_path / "state.safetensors")
     assert about["seconds"] < 1e9
+    with (tmp_path / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert int(row["views"]) > 0
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:

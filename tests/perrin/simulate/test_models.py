@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from perrin.errors import InputError
 from perrin.models import MODELS
@@ -43,6 +47,33 @@ def test_fbm_axes_are_independent(generator: torch.Generator) -> None:
     steps = models.fbm(torch.full((4000,), 1.5), 33, 3, generator)
     x, y = steps[:, 0].sum(1), steps[:, 2].sum(1)
     assert abs(torch.corrcoef(torch.stack((x, y)))[0, 1].item()) < 4.5 / 4000**0.5
+
+
+class _NoDoubles(TorchDispatchMode):
+    """Apple's GPUs: they know no double precision."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for each in tree_leaves(result):
+            if isinstance(each, torch.Tensor) and each.device.type == "mps":
+                assert each.dtype != torch.float64, function
+        return result
+
+
+def test_apple_gpus_are_not_asked_for_double_precision(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_normal", lambda shape, _: torch.empty(shape, device="mps"))
+    with FakeTensorMode(), _NoDoubles():
+        alpha = torch.ones(3, device="mps")
+        spectrum = models._fbm_spectrum(alpha, 8)
+        steps = models.sbm(alpha, 10, 2, generator)
+    for result, shape in ((spectrum, (3, 9)), (steps, (3, 2, 9))):
+        assert result.shape == shape
+        assert result.device.type == "mps"
+        assert result.dtype == torch.float32
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 2.0])

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from perrin.simulate import simulate_tracks
+from perrin.simulate.tables import table_of
 from perrin.statistics import estimate_diffusivity
-from perrin.tracks import validate_tracks
+from perrin.tracks import index_tracks, validate_tracks
 
 
 @pytest.mark.parametrize(("dim", "axes"), [(1, ["x"]), (2, ["y", "x"]), (3, ["z", "y", "x"])])
@@ -31,3 +32,16 @@ def test_the_seed_decides() -> None:
     other = simulate_tracks(seed=2, n_tracks=2)
     pd.testing.assert_frame_equal(first, again)
     assert not np.allclose(first["x"], other["x"])
+
+
+def test_tracks_become_a_table() -> None:
+    positions = np.random.default_rng(1).standard_normal((3, 2, 8))
+    lengths = [8, 2, 5]
+    table = validate_tracks(table_of(positions, lengths))
+    assert index_tracks(table).lengths.tolist() == lengths
+    last = table[table["particle"] == 2]
+    np.testing.assert_array_equal(last[["y", "x"]], positions[2, :, :5].T)
+    assert last["frame"].tolist() == [0, 1, 2, 3, 4]
+    whole = table_of(positions)
+    np.testing.assert_array_equal(whole["x"], positions[:, 1].ravel())
+    assert whole["frame"].tolist() == [*range(8)] * 3

@@ -17,6 +17,7 @@ from perrin.statistics import (
     fit_ensemble_msd,
     join_movies,
 )
+from perrin.statistics._switches import MIN_POINTS_TO_SWITCH
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,17 @@ def test_results_of_an_analysis_are_compared():
     assert table.loc["not_seen_moving", "first"] == pytest.approx(0.95, abs=0.05)
     assert table.loc["diffusivity", "unit"] == "µm²/s"
     assert table.loc["switching", "first"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_tracks_too_short_to_be_seen_switching_do_not_count():
+    long, short = (
+        pd.DataFrame({"movie": ["a", "b"] * 10, "n_points": n, "n_switches": counts})
+        for n, counts in ((MIN_POINTS_TO_SWITCH, [1, 1, 0, 0] * 5), (MIN_POINTS_TO_SWITCH - 1, 0))
+    )
+    unknown = long.assign(n_switches=pd.array([None] * 20, dtype="Int64"))
+    table = compare_conditions(long, pd.concat([long, short, unknown]), n_bootstrap=10).table
+    assert table.loc[0, "quantity"] == "switching"
+    assert table.loc[0, ["first", "second"]].tolist() == [0.5, 0.5]
 
 
 def test_medians_are_those_of_all_tracks():

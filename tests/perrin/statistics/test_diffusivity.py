@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perrin.errors import InputError
@@ -109,6 +109,7 @@ def test_bad_arguments_are_named():
         estimate_diffusivity(still, noise=-1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 100), st.integers(3, 12))
 def test_scaling_lengths_scales_the_answer(seed, factor, n_points):
     rng = np.random.default_rng(seed)

@@ -6,7 +6,15 @@ import pytest
 from scipy.special import gamma
 
 from perrin.errors import InputError
-from perrin.statistics import ageing, amplitude_scatter, ergodicity_breaking
+from perrin.statistics import (
+    ageing,
+    amplitude_scatter,
+    ergodicity_breaking,
+    non_gaussian_parameter,
+    velocity_autocorrelation,
+)
+from perrin.statistics._arrays import poisson_weights
+from perrin.statistics._ergodicity import brownian_breaking
 
 
 def continuous_time_walks(seed: int, n_tracks: int, n_points: int, alpha: float) -> np.ndarray:
@@ -34,6 +42,24 @@ def test_brownian_motion_at_longer_lags_deng_barkai_2009(brownian, as_table):
     # Deng and Barkai (2009), Phys. Rev. E 79, 011112: EB = 4 lag / (3 t) in one dimension.
     table = ergodicity_breaking(as_table(brownian(2, 2000, 1001, n_axes=1)), [1000], lag=30)
     assert table["eb"].iloc[0] == pytest.approx(4 * 30 / 3000, rel=0.12)
+
+
+@pytest.mark.parametrize(("noise", "exposed", "expected"), [(2.0, 0, -0.4), (0.0, 10, 0.25)])
+@pytest.mark.parametrize("lag", [1, 3])
+def test_noise_and_blur_correlate_displacements_of_brownian_motion(
+    brownian, as_table, noise, exposed, expected, lag
+):
+    # Vestergaard et al. (2014): <d²> = 2 (D + s), <d d'> = -s, s = noise² - 2 R D.
+    tracks = as_table(brownian(3, 4000, 41, noise=noise, exposed=exposed))
+    correlation = velocity_autocorrelation(tracks, 1)["correlation"].iloc[1]
+    assert correlation == pytest.approx(expected, abs=0.01)
+    times = np.array([lag, 10, 40])
+    theory = brownian_breaking(times, lag=lag, n_axes=2, correlation=correlation)
+    if lag == 1:
+        np.testing.assert_allclose(theory, (1 + 2 * correlation**2 * (1 - 1 / times)) / times)
+    # The variance of a variance: four standard errors are 9 %; without correlations, 12 % and more.
+    found = ergodicity_breaking(tracks, times, lag=lag, n_bootstrap=1)["eb"]
+    np.testing.assert_allclose(found, theory, rtol=0.09)
 
 
 def test_ctrw_at_alpha_one_half_tends_to_0_570_he_2008(as_table):
@@ -69,6 +95,26 @@ def test_ageing_of_ctrw_and_of_brownian_motion(brownian, as_table):
     assert slope[0] == pytest.approx(-0.5, abs=0.1)
     table = ageing(as_table(brownian(6, 300, 500)), [10, 499])
     assert np.abs(table["msd"] - 4).max() < 4 * table["msd_se"].max()
+
+
+def test_ageing_ends_where_half_of_the_tracks_do(brownian, as_table):
+    tracks = as_table(brownian(6, 12, 500))
+    tracks = tracks[(tracks["particle"] == 0) | (tracks["frame"] <= 40)]
+    # Particles seen once say nothing of how long the others last.
+    tracks = tracks[(tracks["particle"] < 6) | (tracks["frame"] == 0)]
+    table = ageing(tracks)
+    assert table["time"].iloc[-1] == 40
+    assert (table["n_tracks"] == 6).all()
+
+
+def test_the_bootstrap_needs_no_more_memory_for_many_draws(brownian, as_table, monkeypatch):
+    tracks = as_table(brownian(9, 20, 12))
+    at_once = ergodicity_breaking(tracks), non_gaussian_parameter(tracks)
+    monkeypatch.setattr("perrin.statistics._arrays._WEIGHTS_AT_ONCE", 70)
+    assert {len(block) for block in poisson_weights(500, 20, 0)} == {3, 2}
+    in_blocks = ergodicity_breaking(tracks), non_gaussian_parameter(tracks)
+    for one, other in zip(at_once, in_blocks, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_gaps_and_tracks_of_different_length(brownian, as_table):

@@ -7,7 +7,13 @@ from scipy.stats import multivariate_normal
 
 from perrin.errors import Cancelled, InputError
 from perrin.statistics import cramer_rao, fit_fbm
-from perrin.statistics._motion import step_covariance, structure_function
+from perrin.statistics._motion import structure_function
+
+
+def step_covariance(frames: np.ndarray, structure: np.ndarray) -> np.ndarray:
+    """Covariance along one axis of the displacements between localizations at ``frames``."""
+    gap = structure[np.abs(frames[:, None] - frames)]
+    return (gap[1:, :-1] + gap[:-1, 1:] - gap[:-1, :-1] - gap[1:, 1:]) / 2
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.6, 1.6])
@@ -80,12 +86,23 @@ def test_short_still_and_empty_tracks():
     assert fit_fbm(tracks.head(0)).empty
 
 
+@pytest.mark.parametrize(("n_axes", "shortest"), [(1, 5), (2, 3)])
+def test_three_unknowns_need_four_coordinates_of_displacements(
+    brownian, as_table, n_axes, shortest
+):
+    for n_points in (shortest - 1, shortest):
+        fits = fit_fbm(as_table(brownian(6, 5, n_points, n_axes=n_axes)))
+        assert (fits["alpha"].notna() == (n_points == shortest)).all()
+
+
 def test_bad_arguments_and_progress(brownian, as_table):
     tracks = as_table(brownian(5, 2, 10))
     with pytest.raises(InputError, match="alpha is 2"):
         fit_fbm(tracks, alpha=2)
     with pytest.raises(InputError, match="noise is -1"):
         fit_fbm(tracks, noise=-1)
+    with pytest.raises(InputError, match="noise is inf"):
+        fit_fbm(tracks, noise=np.inf)
     with pytest.raises(InputError, match="at least 3 points"):
         cramer_rao(2, coefficient=1)
 

@@ -176,6 +176,8 @@ def test_bad_arguments_and_progress(brownian, as_table):
         fit_msd(tracks, method="ols")
     with pytest.raises(InputError, match="alpha is 3"):
         fit_msd(tracks, alpha=3)
+    with pytest.raises(InputError, match="noise is nan"):
+        fit_msd(tracks, noise=np.nan)
     with pytest.raises(InputError, match="12 lags"):
         msd_covariance(10, 12, coefficient=1)
 

@@ -19,7 +19,8 @@ from perrin.statistics import (
     join_movies,
     survey_tracks,
 )
-from perrin.statistics.figures import comparison_figure, survey_figure
+from perrin.statistics.figures import comparison_figure, faint_curves, survey_figure
+from perrin.statistics.words import ergodicity_lines
 
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.02, exposure=0)
 QUICK = SurveyParameters(max_lag=5, n_states=1, n_bootstrap=2)
@@ -103,10 +104,21 @@ def test_figure_has_units_and_what_the_tables_say(surveyed, tmp_path: Path):
     legend = figure.axes[0].get_legend().get_texts()
     alpha = surveyed.tables["msd_fits"]["alpha"].iloc[0]
     assert f"alpha {alpha:.2f} ±" in legend[0].get_text()
+    # Successive displacements are correlated by noise, and their squares by the square of that.
     theory = figure.axes[3].lines[1]
-    np.testing.assert_allclose(theory.get_ydata()[-1], 2 / (2 * 14))
+    correlation = surveyed.tables["velocity_autocorrelation"]["correlation"].iloc[1]
+    expected = 2 / (2 * 14) * (1 + 2 * correlation**2 * 13 / 14)
+    np.testing.assert_allclose(theory.get_ydata()[-1], expected)
+    assert f"Brownian motion: {expected:.2g}" in ergodicity_lines(surveyed)[0]
     figure.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_single_tracks_are_drawn_from_the_first_to_the_last(surveyed, monkeypatch):
+    monkeypatch.setattr("perrin.statistics.figures._MOST_CURVES", 60)
+    curves = faint_curves(surveyed)
+    every = [part["msd"].iloc[0] for _, part in surveyed.tables["msd"].groupby("particle")]
+    assert [curve[0, 1] for curve in curves] == every[::2]
 
 
 def test_figure_of_a_comparison_has_a_point_per_movie(brownian, as_table, tmp_path: Path):

@@ -77,8 +77,8 @@ def ask_each_axis(
             moves = (seen != seen[..., :1]).any(2)
             with torch.inference_mode():
                 said = answer(unit_path(seen).flatten(0, 1)[:, None]).view(n, dim, n_answers)
-            answers.append(torch.where(moves[..., None], said.double(), torch.nan))
-        means[owners] = torch.cat(answers, 1).nanmean(1).cpu().numpy()
+            answers.append(torch.where(moves[..., None], said, torch.nan).cpu().double())
+        means[owners] = torch.cat(answers, 1).nanmean(1).numpy()
         done += int(lengths[owners].sum())
         if progress is not None:
             progress("Asking the network", done, total)

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.models import PROBABILITY_COLUMNS
-from perrin.tracks import AXES, axes_of, index_tracks
+from perrin.simulate.tables import table_of
+from perrin.tracks import axes_of, index_tracks
 
 if TYPE_CHECKING:
     from perrin.simulate.protocols import TheoryTracks
 
-__all__ = ["ANSWERS", "SE_TO_BOUND", "answer_table", "equal_spans", "theory_table"]
+__all__ = ["ANSWERS", "answer_table", "equal_spans", "theory_table"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -27,9 +28,6 @@ ANSWERS = (
     "noise",
 )  # fmt: skip
 """What an engine may say of a track; lengths in px, times in frames."""
-
-SE_TO_BOUND = 1.6448536269514722
-"""Standard errors between an estimate and the bounds of its 90 % interval, if it is Gaussian."""
 
 _POINTS_PER_BATCH = 64_000
 
@@ -105,13 +103,8 @@ def theory_table(tracks: TheoryTracks) -> pd.DataFrame:
     """
     lengths = tracks.lengths.cpu().numpy()
     positions = tracks.positions.cpu().numpy().astype(np.float64)
-    _, dim, n_points = positions.shape
-    inside = np.arange(n_points) < lengths[:, None]
+    inside = np.arange(positions.shape[2]) < lengths[:, None]
     square = np.square(np.diff(positions, axis=2))
     mean = (square * inside[:, None, 1:]).sum(2) / (lengths - 1)[:, None]
     positions /= np.sqrt(np.where(mean > 0, mean, 1.0))[..., None]
-    particle, frame = np.nonzero(inside)
-    table = pd.DataFrame({"particle": particle, "frame": frame})
-    for i, axis in enumerate(AXES[-dim:]):
-        table[axis] = positions[:, i][inside]
-    return table
+    return table_of(positions, lengths)

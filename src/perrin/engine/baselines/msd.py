@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from perrin.engine.baselines._tables import SE_TO_BOUND, answer_table
+from perrin.engine.baselines._tables import answer_table
 from perrin.errors import Progress
 from perrin.statistics import fit_msd, time_averaged_msd
+from perrin.statistics._diffusivity import SE_TO_BOUND
 from perrin.tracks import axes_of, index_tracks, validate_tracks
 
 __all__ = ["plain", "with_noise"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ import yaml
 from torch import Tensor, nn
 
 from perrin.device import pick_device
-from perrin.engine.train import Training
+from perrin.engine.training import Training, add_row, cosine
 from perrin.engine.weights import load_tensors, save_tensors
 from perrin.errors import InputError, Progress
 from perrin.io import atomic_write
@@ -23,7 +21,7 @@ from perrin.io import atomic_write
 __all__ = ["PARAMETERS", "Baseline", "Lesson", "load", "train"]
 
 PARAMETERS = ("minutes", "learning_rate", "batch_points", "seed", "save_every", "device")
-"""Fields of :class:`~perrin.engine.train.Training` that a baseline's training obeys."""
+"""Fields of :class:`~perrin.engine.training.Training` that a baseline's training obeys."""
 
 _FORMAT = 1
 _STEPS_PER_TICK = 10
@@ -124,7 +122,7 @@ def train(
         if seconds - looked_at >= save_every or seconds >= budget:
             looked_at = seconds
             held_out = network.eval().figures(_N_LOOKED_AT, _HELD_OUT_SEED, device)
-            _add_row(log, {"minutes": round(seconds / 60, 2), "views": views} | held_out)
+            add_row(log, {"minutes": round(seconds / 60, 2), "views": views} | held_out)
     path = folder / "weights.safetensors"
     card = network.about | {
         "views": views,
@@ -163,16 +161,7 @@ def load(baseline: type[AnyBaseline], path: Path | None) -> AnyBaseline:
 
 def _schedule(done: float) -> float:
     warm = min(1.0, (done + 1e-3) / 0.02)
-    return warm * (0.505 + 0.495 * math.cos(math.pi * min(1.0, done)))
-
-
-def _add_row(log: Path, row: dict[str, float]) -> None:
-    new = not log.exists()
-    with log.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    return warm * cosine(min(1.0, done))
 
 
 def _command(name: str, parameters: Training) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from perrin.engine.benchmarks.measures import mean_and_error
 from perrin.engine.benchmarks.records import Setting, record
+from perrin.engine.calibrate import FALSE_ALARMS
 from perrin.simulate import oddities
 from perrin.simulate.protocols import TheoryTracks, theory
 
@@ -50,7 +51,6 @@ ODDITIES: dict[tuple[str, str], Callable[..., Tensor]] = {
 
 _LENGTHS = (50, 150, 500)
 _SHARE = 10  # part of the main figures' tracks in each row
-FALSE_ALARMS = 0.05
 
 
 def detected(setting: Setting) -> pd.DataFrame:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from perrin.engine.benchmarks.measures import mean_and_error, ratio_of_means
-from perrin.engine.benchmarks.records import Setting, medians, table_of, verdict_on
+from perrin.engine.benchmarks.records import Setting, medians, verdict_on
 from perrin.models import MODELS
 from perrin.simulate.models import ALPHA_RANGE, fbm
 from perrin.simulate.protocols import NOISE_LEVELS, observe
+from perrin.simulate.tables import table_of
 from perrin.statistics import fit_fbm
 
 __all__ = ["beside_likelihood"]
@@ -49,7 +50,7 @@ def beside_likelihood(setting: Setting) -> pd.DataFrame:
         verdict = verdict_on(setting, positions, lengths)
         asked = medians(verdict.posterior)
         told = medians(verdict.posterior[:, _FBM : _FBM + 1])
-        fitted = fit_fbm(table_of(positions, lengths), exposure=0.0)
+        fitted = fit_fbm(table_of(positions.cpu(), lengths.cpu()), exposure=0.0)
         alpha, noise = fitted["alpha"].to_numpy(), fitted["noise"].to_numpy()
         log_d = _log_ratio(fitted["coefficient"].to_numpy())
         compared = {

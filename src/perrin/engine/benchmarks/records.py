@@ -20,7 +20,6 @@ from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.verdict import Verdict, ask, batches_of, in_order
 from perrin.errors import Progress
 from perrin.simulate.protocols import TheoryTracks
-from perrin.tracks import AXES
 
 __all__ = [
     "COARSE_LENGTHS",
@@ -29,7 +28,6 @@ __all__ = [
     "chunks",
     "medians",
     "record",
-    "table_of",
     "verdict_on",
 ]
 
@@ -185,20 +183,3 @@ def verdict_on(
 def medians(posterior: Tensor) -> npt.NDArray[np.float64]:
     """Medians of the anomalous exponent, shape ``(n_tracks,)``, double precision."""
     return alpha_quantiles(posterior, (0.5,))[:, 0].double().numpy()
-
-
-def table_of(positions: Tensor, lengths: Tensor) -> pd.DataFrame:
-    """Turn tracks into a track table.
-
-    Parameters
-    ----------
-    positions, lengths
-        As for :func:`verdict_on`.
-    """
-    dim, n_points = positions.shape[1:]
-    kept = (torch.arange(n_points, device=lengths.device) < lengths[:, None]).cpu().numpy()
-    particle, frame = np.nonzero(kept)
-    table = pd.DataFrame({"particle": particle, "frame": frame})
-    for i, axis in enumerate(AXES[-dim:]):
-        table[axis] = positions[:, i].double().cpu().numpy()[kept]
-    return table

@@ -29,8 +29,8 @@ from perrin.errors import Progress
 from perrin.models import PROBABILITY_COLUMNS
 from perrin.simulate.models import fbm as simulate_fbm
 from perrin.simulate.models import sbm
+from perrin.simulate.tables import table_of
 from perrin.statistics import find_switches
-from perrin.tracks import AXES
 
 __all__ = ["switches"]
 
@@ -42,7 +42,7 @@ _DIGITS = 4
 _RATIOS = (10.0, 5.0, 3.0, 2.0, 1.5)
 _N_STEPS = 1000
 _THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-_SHORTEST = 3
+_SHORTEST = SwitchCalls().min_segment
 _LENGTHS = (20, 50, 100, 200, 500, 1000)
 _ALPHAS = (0.2, 0.5, 1.0, 1.5, 1.9)
 _NOISES = (0.0, 0.5, 1.0)
@@ -108,18 +108,6 @@ def switches(
             progress("Measuring switches", done, len(_PARTS))
         tables[name] = measure(setting).round(_DIGITS)
     return tables
-
-
-def table_of(positions: npt.ArrayLike) -> pd.DataFrame:
-    """Make a track table of positions, shape ``(n_tracks, dim, n_points)``."""
-    array = np.asarray(positions, np.float64)
-    n, dim, n_points = array.shape
-    columns = {
-        "particle": np.repeat(np.arange(n), n_points),
-        "frame": np.tile(np.arange(n_points), n),
-    }
-    axes = {axis: array[:, i].ravel() for i, axis in enumerate(AXES[-dim:])}
-    return pd.DataFrame(columns | axes)
 
 
 def _walk(sigma: Array, rng: np.random.Generator) -> Array:

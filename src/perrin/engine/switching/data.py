@@ -45,10 +45,11 @@ from perrin.simulate.protocols import (
     observe,
     spread_exponents,
 )
+from perrin.statistics._switches import MIN_POINTS_TO_SWITCH
 
 __all__ = ["SHORTEST", "SwitchBatch", "batches", "one_switch"]
 
-SHORTEST = 20
+SHORTEST = MIN_POINTS_TO_SWITCH
 """Fewest localizations of a track that the network is trained on."""
 
 _SHARES = (0.45, 0.27, 0.28)  # of the batches: fields, pieces, theory

@@ -16,13 +16,14 @@ import torch
 from perrin.device import autocast, pick_device
 from perrin.engine.batching import batch_limit, pack, work_through
 from perrin.engine.data import LONGEST
-from perrin.engine.looks import Looks, Tracks, lay_out, ranges
+from perrin.engine.looks import Looks, Tracks, lay_out, ranges, worth_a_look
 from perrin.engine.switching.data import SHORTEST
 from perrin.engine.switching.network import SwitchNetwork
 from perrin.engine.verdict import strides
 from perrin.engine.weights import load_switch_network
 from perrin.errors import Progress
 from perrin.models import STATES
+from perrin.statistics._arrays import check_exposure
 from perrin.tracks import validate_tracks
 
 __all__ = ["Frames", "ask_frames"]
@@ -89,11 +90,19 @@ def ask_frames(
     question
         ``"switch"``, or ``"change"`` of diffusion model or exponent (:class:`~.network.PerStep`).
 
+    Raises
+    ------
+    InputError
+        If the table, the device or the weights cannot be used, or ``exposure`` is out of range.
+    Cancelled
+        If ``progress`` raises it.
+
     Notes
     -----
     Tracks of more than 999 frames are asked about in pieces that overlap by 200 or more, where the
     answers of one pass smoothly into those of the next.
     """
+    check_exposure(exposure)
     table = validate_tracks(tracks)
     where = pick_device(device)
     network = _ready(weights, str(where))
@@ -161,27 +170,9 @@ def _pieces(tracks: Tracks) -> Looks:
     starts, stops, which = starts[kept], stops[kept], which[kept]
     rows = ranges(starts, stops)
     piece = np.repeat(np.arange(starts.size), stops - starts)
-    moves = np.zeros(rows.size, np.bool_)
-    for positions in tracks.axes:
-        moves |= positions[rows] != positions[starts][piece]
-    kept = np.bincount(piece, moves, starts.size) > 0
-    starts, stops, which, inside = starts[kept], stops[kept], which[kept], kept[piece]
-    rows = rows[inside]
-    piece = np.repeat(np.arange(starts.size), stops - starts)
-    frames = tracks.frame[rows] - tracks.frame[starts][piece]
-    ends = np.cumsum(stops - starts)
-    everything = np.ones(starts.size, np.bool_)
-    return Looks(
-        owner=which,
-        judges=everything,
-        measures=everything,
-        interval=np.ones(starts.size, np.int64),
-        n_points=frames[ends - 1] + 1 if starts.size else np.empty(0, np.int64),
-        starts=ends - (stops - starts),
-        stops=ends,
-        rows=rows,
-        frames=frames,
-    )
+    once = np.ones(starts.size, np.int64)
+    looks = worth_a_look(tracks, once, rows, piece, np.zeros_like(piece), tracks.frame[rows])
+    return looks._replace(owner=which[looks.owner])
 
 
 def _answers(
@@ -210,7 +201,7 @@ def _answers(
         ),
         2,
     )
-    found = per_step.double().cpu().numpy()
+    found = per_step.cpu().double().numpy()
     n_steps = found.shape[1]
     cumulated = np.pad(found[..., 0], ((0, 0), (1, 0))).cumsum(1)
     for i, piece in enumerate(some):

@@ -88,7 +88,8 @@ def find_switches(
           (5 % and 95 %); 0 where immobile;
         - ``alpha``, ``alpha_lo``, ``alpha_hi``: anomalous exponent; NaN where immobile.
 
-        Of tracks of fewer than 20 localizations, or that never move, nothing is said: NaN.
+        Of tracks of fewer than 20 localizations, or that never move, nothing is said: ``state`` is
+        0, and all else of them is empty (NaN).
 
         ``switches``, one row per switch: ``particle``; ``frame``, the first frame of the new
         segment; ``frame_lo``, ``frame_hi`` (5 % to 95 %); ``diffusivity_before``,

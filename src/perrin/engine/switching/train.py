@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from perrin.device import autocast
-from perrin.engine.scale import LEAST_SHARE
+from perrin.engine.scale import HALF_WIDTH, LEAST_SHARE
 from perrin.engine.switching.data import SwitchBatch, batches
 from perrin.engine.switching.network import PerStep, SwitchNetwork
 from perrin.engine.training import Trained, Training, command, laplace, learn
@@ -53,9 +52,10 @@ def train(
         The weights.
     """
     trained = learn(_Switches(), parameters, folder, resume=resume, progress=progress)
-    figures = calibrate(trained.network)
+    network = trained.network.cpu()
+    figures = calibrate(network)
     path = folder / "weights.safetensors"
-    save_network(path, trained.network, _card(parameters, trained, figures))
+    save_network(path, network, _card(parameters, trained, figures))
     return path
 
 
@@ -94,9 +94,9 @@ def calibrate(network: SwitchNetwork, n_batches: int = 400) -> dict[str, float]:
     figures = {}
     for i, (name, parts) in enumerate(errors.items()):
         half = len(parts) // 2
-        widened = torch.cat(parts[:half]).quantile(0.9) / math.log(10)
+        widened = torch.cat(parts[:half]).quantile(0.9) / HALF_WIDTH
         network.spread[i] = widened
-        within = torch.cat(parts[half:]) < math.log(10) * widened
+        within = torch.cat(parts[half:]) < HALF_WIDTH * widened
         figures[f"{name}_coverage"] = round(float(within.double().mean()), 4)
     return figures
 
