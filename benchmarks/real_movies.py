@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/real_movies.py [FOLDER]
 
-FOLDER (``../shared/data`` if not given) holds ``bulk_water.tif``, spheres of 1 µm in water (from
-trackpy's examples), and ``lipid_bilayer.tif``, single molecules (test data of SPTnet).
+FOLDER (that of the real recordings if not given: CONTRIBUTING.md) holds ``bulk_water.tif``, spheres
+of 1 µm in water, and ``lipid_bilayer.tif``, single molecules.
 trackpy's detector is set as ``docs/recipes/beads_in_water.yaml`` says for the spheres and has its
 defaults for the molecules; Perrin's has what ``suggest_detector`` finds. All linkers have the
 search range that ``suggest_search_range`` finds, and a memory of 2. Tracks have 5 localizations at
@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pandas as pd
 
+from _data import DATA
 from perrin import GaussianDetector, Movie, Recipe, TrackpyDetector, localize, read_movie
 from perrin.linking import LapLinker, MotionLinker, NearestLinker, link
 from perrin.localization import Detector, suggest_detector
@@ -60,7 +61,7 @@ def compare(movie: Movie, detectors: dict[str, Detector]) -> pd.DataFrame:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT.parent / "shared" / "data")
+    parser.add_argument("folder", type=Path, nargs="?", default=DATA)
     folder = parser.parse_args().folder
     settings = {
         "bulk_water.tif": (Recipe.read(RECIPE).detector, GaussianDetector(invert=True)),

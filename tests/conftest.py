@@ -13,8 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real recordings that lies beside the project, or a skip."""
-    folder = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    """The folder of real recordings, or a skip; CONTRIBUTING.md says where to get them."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("PERRIN_DATA") or beside)
     if not folder.is_dir():
-        pytest.skip("the real recordings are not here (expected in ../shared/data)")
+        pytest.skip(f"the real recordings are not in {folder} (PERRIN_DATA): see CONTRIBUTING.md")
     return folder

@@ -22,7 +22,7 @@ from perrin.results import (
     check_folder,
     save_results,
 )
-from perrin.summary import summarize_movie
+from perrin.summary import kept_rows, summarize_movie
 from perrin.workers import WorkerDied, on_cluster, on_this_machine
 
 __all__ = [
@@ -91,6 +91,8 @@ class Outcome(NamedTuple):
         How long the movie is, if it could be opened.
     seconds
         How long it took.
+    notes
+        Sentences about what was assumed.
     """
 
     job: MovieJob
@@ -98,6 +100,7 @@ class Outcome(NamedTuple):
     reason: str = ""
     n_frames: int | None = None
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 def run_movies(
@@ -144,13 +147,15 @@ def run_movie(job: MovieJob) -> Outcome:
     """
     begun = time.monotonic()
     n_frames: int | None = None
+    notes: tuple[str, ...] = ()
     try:
         movie = read_movie(job.movie, channel=job.channel, axes=job.axes, series=job.series)
         n_frames = movie.n_frames
+        notes = (*movie.notes, *job.recipe.overruled(movie.calibration, job.movie.name))
         recipe = job.recipe.calibrated(movie.calibration)
         text = job.recipe_text(recipe)
         if _is_finished(job, text):
-            return Outcome(job, "skipped", n_frames=n_frames)
+            return Outcome(job, "skipped", n_frames=n_frames, notes=notes)
         check_folder(job.out, overwrite=job.overwrite)
         try:
             with Checkpoint.beside(job.out) as checkpoint:
@@ -175,8 +180,8 @@ def run_movie(job: MovieJob) -> Outcome:
     except Exception as error:  # the other movies go on
         reason = f"Perrin itself failed ({type(error).__name__}: {error}); please report this."
     else:
-        return Outcome(job, "done", "", n_frames, time.monotonic() - begun)
-    return Outcome(job, "failed", reason, n_frames, time.monotonic() - begun)
+        return Outcome(job, "done", "", n_frames, time.monotonic() - begun, notes)
+    return Outcome(job, "failed", reason, n_frames, time.monotonic() - begun, notes)
 
 
 def _is_finished(job: MovieJob, recipe_text: str) -> bool:
@@ -195,8 +200,7 @@ def _is_finished(job: MovieJob, recipe_text: str) -> bool:
 
 def read_per_track(job: MovieJob) -> pd.DataFrame:
     """Read the table of tracks that the results of a movie hold, without those filtered out."""
-    table = read_table(job.out / f"per_track.{job.table_format}")
-    return table[table["kept"].astype(bool)] if "kept" in table else table
+    return kept_rows(read_table(job.out / f"per_track.{job.table_format}"))
 
 
 def summary_table(outcomes: Sequence[Outcome], per_track: dict[Path, pd.DataFrame]) -> pd.DataFrame:
@@ -212,8 +216,9 @@ def summary_table(outcomes: Sequence[Outcome], per_track: dict[Path, pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        One row per movie, sorted by name: ``movie``, ``status``, ``reason``, ``seconds``,
-        ``n_frames``, and what :func:`perrin.summary.summarize_movie` says; empty where it failed.
+        One row per movie, sorted by name: ``movie``, ``results``, ``status``, ``reason``,
+        ``notes``, ``seconds``, ``n_frames``, and what :func:`perrin.summary.summarize_movie` says;
+        empty where it failed.
     """
     rows = []
     for outcome in outcomes:
@@ -222,6 +227,7 @@ def summary_table(outcomes: Sequence[Outcome], per_track: dict[Path, pd.DataFram
             "results": str(outcome.job.out),
             "status": outcome.status,
             "reason": outcome.reason,
+            "notes": " ".join(outcome.notes),
             "seconds": round(outcome.seconds, 1) if outcome.status == "done" else None,
             "n_frames": outcome.n_frames,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,11 @@ class TrackFilters(Parameters):
             if low is not None and high is not None and not low <= high:
                 raise ValueError(f"the range of {name} ends below its beginning")
         return ranges
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("models")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 RECIPE_VERSION = 1
+_SAME = 0.01  # relative difference of calibrations that is rounding
 FINDING_STEPS = ("detector", "linker", "drift")
 """The steps that make tracks of a movie; a recipe leaves them out where they were not done."""
 
@@ -135,6 +137,36 @@ class Recipe(Parameters):
             if (value := getattr(self.calibration, name)) is not None
         }
         return self.model_copy(update={"calibration": own.model_copy(update=stated)})
+
+    def overruled(self, own: Calibration | None, name: str) -> tuple[str, ...]:
+        """Say where :meth:`calibrated` puts the recipe before what a file says of itself.
+
+        Parameters
+        ----------
+        own
+            What the movie or the track table says of itself.
+        name
+            How to call the file.
+
+        Returns
+        -------
+        tuple of str
+            A sentence for each value that differs by more than 1 %.
+        """
+        notes = []
+        for field in self.calibration.model_fields_set & (own or Calibration()).model_fields_set:
+            given, said = getattr(self.calibration, field), getattr(own, field)
+            if given is None or said is None or math.isclose(given, said, rel_tol=_SAME):
+                continue
+            info = Calibration.model_fields[field]
+            extra = info.json_schema_extra
+            unit = f" {extra['unit']}" if isinstance(extra, dict) and "unit" in extra else ""
+            what = (info.title or field).lower()
+            notes.append(
+                f"The {what} that was given, {given:.4g}{unit}, goes before the {said:.4g}{unit} "
+                f"that {name} states."
+            )
+        return tuple(sorted(notes))
 
 
 @dataclass(frozen=True)

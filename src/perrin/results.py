@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from perrin.errors import InputError, OutputError
-from perrin.io import atomic_files, with_calibration, write_together
+from perrin.io import ANALYSIS_TABLES, probe_files, with_calibration, write_together
 from perrin.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ TRACKS_TABLE = "tracks"
 UNCURATED_TABLE = "tracks_uncurated"
 CURATION_FILE = "curation.yaml"
 SOURCE_FILE = "source.yaml"
-ANALYSIS_TABLES = ("per_track", "per_frame", "switches")
 OVERVIEW_FIGURE = "overview.png"
 RECIPE_FILE = "recipe.yaml"
 
@@ -60,10 +58,6 @@ class Source(Parameters):
     tracks: str | None = Field(default=None, description="The file of tracks made elsewhere.")
     layer: str | None = Field(default=None, description="Name of the layer in the window.")
     color_by: str | None = Field(default=None, description="What the layer was coloured by.")
-
-
-class _Probed(Exception):
-    """Ends the trial of writing, so that nothing is kept of it."""
 
 
 def check_folder(
@@ -128,8 +122,7 @@ def check_files(
         )
     # Two files, so that an error speaks of the folder and not of a file that nobody asked for.
     trials = [folder / ".perrin-trial-1", folder / ".perrin-trial-2"]
-    with suppress(_Probed), atomic_files(trials, overwrite=True, make_folders=True):
-        raise _Probed
+    probe_files(trials, overwrite=True, make_folders=True)
 
 
 def save_results(

@@ -22,6 +22,7 @@ from perrin.results import (
     UNCURATED_TABLE,
     Source,
 )
+from perrin.summary import kept_rows
 
 __all__ = ["Saved", "is_saved", "kept_beside", "open_saved"]
 
@@ -118,9 +119,8 @@ def kept_beside(path: str | os.PathLike[str], tracks: pd.DataFrame) -> pd.DataFr
     if path.stem != TRACKS_TABLE or beside is None:
         return tracks
     answers = read_table(beside)
-    if "kept" not in answers:
-        return tracks
-    counted = ~tracks["particle"].isin(answers.loc[~answers["kept"].astype(bool), "particle"])
+    left_out = answers.drop(kept_rows(answers).index)
+    counted = ~tracks["particle"].isin(left_out["particle"])
     if counted.all():
         return tracks
     if not counted.any():
@@ -219,10 +219,13 @@ def _movie(folder: Path, source: Source, missing: list[str]) -> Path | None:
 
 
 def _found(folder: Path, name: str | None) -> Path | None:
-    """Look for a file where it was, then beside the folder and in it: both may have moved."""
+    """Look for a source where it was, then beside the folder and in it: both may have moved."""
     if name is None:
         return None
     # Saved on another system, the name may have the other kind of slashes.
-    last = name.replace("\\", "/").rpartition("/")[2]
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if not last:
+        return None
+    # What was saved may itself be a folder: OME-Zarr, GEFF.
     places = (Path(name), folder.parent / last, folder / last)
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if place.exists()), None)

@@ -11,10 +11,22 @@ from perrin.models import MODELS, PROBABILITY_COLUMNS
 if TYPE_CHECKING:
     from perrin.analysis import Analysis
 
-__all__ = ["NOT_JUDGED", "describe", "summarize", "summarize_movie"]
+__all__ = ["NOT_JUDGED", "describe", "kept_rows", "summarize", "summarize_movie"]
 
 NOT_JUDGED = "not judged"
 """What tracks are counted as for which no model is called."""
+
+
+def kept_rows(per_track: pd.DataFrame) -> pd.DataFrame:
+    """Return the tracks that were neither rejected nor filtered out.
+
+    Parameters
+    ----------
+    per_track
+        Table of an :class:`perrin.analysis.Analysis`, or as it was read from a file; where nothing
+        was rejected or filtered it has no column ``kept``, and every track is.
+    """
+    return per_track[per_track["kept"].astype(bool)] if "kept" in per_track else per_track
 
 
 def summarize(analysis: Analysis) -> pd.DataFrame:
@@ -36,7 +48,7 @@ def summarize(analysis: Analysis) -> pd.DataFrame:
         ``calibration.diffusivity_unit``) and ``noise`` (``noise_unit``) over the tracks for which
         they are known, and ``switches``, their total number.
     """
-    table = _counted(analysis)
+    table = kept_rows(analysis.per_track)
     model = table["model"].astype(object).where(table["model"].notna(), NOT_JUDGED)
     rows = [_row(name, table[model == name]) for name in (*MODELS, NOT_JUDGED)]
     return pd.DataFrame([*(row for row in rows if row["tracks"]), _row("all", table)])
@@ -104,12 +116,7 @@ def describe(analysis: Analysis) -> str:
         line = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
         lines.append("  ".join(line).rstrip())
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:], _trust(_counted(analysis))])
-
-
-def _counted(analysis: Analysis) -> pd.DataFrame:
-    table = analysis.per_track
-    return table[table["kept"]] if "kept" in table else table
+    return "\n".join([lines[0], rule, *lines[1:], _trust(kept_rows(analysis.per_track))])
 
 
 def _trust(table: pd.DataFrame) -> str:

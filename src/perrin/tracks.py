@@ -18,13 +18,13 @@ from perrin.parameters import Parameters, parameter
 
 __all__ = [
     "AXES", "Calibration", "TrackIndex", "axes_of", "in_even_pixels", "index_tracks",
-    "validate_tracks",
+    "validate_tracks", "without_flat_z",
 ]  # fmt: skip
 
 AXES = ("z", "y", "x")
 """Position columns in the order in which arrays hold them."""
 
-_ALIASES = {"particle": ("trajectory", "track_id", "track", "TRACK_ID", "TrackID", "particle_id")}
+_ALIASES = {"particle": ("trajectory", "track_id", "track", "trackid", "particle_id")}
 
 
 class Calibration(Parameters):
@@ -136,11 +136,22 @@ def axes_of(table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def in_even_pixels(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Give every axis of a table the length unit of x, so that axes can be pooled."""
+    """Give every axis of a table, and its error, the length unit of x: axes can be pooled then."""
     ratio = calibration.length_scale("z") / calibration.length_scale("x")
     if "z" in axes_of(table) and ratio != 1:
-        return table.assign(z=table["z"] * ratio)
+        along_z = [name for name in ("z", "z_err") if name in table.columns]
+        return table.assign(**{name: table[name] * ratio for name in along_z})
     return table
+
+
+def without_flat_z(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Drop ``z`` if all localizations lie in one plane: many programs write it in 2D, too.
+
+    Analysed in 3D, such tracks would have two thirds of their diffusivity.
+    """
+    if "z" in tracks.columns and len(tracks) and (tracks["z"] == tracks["z"].iloc[0]).all():
+        return tracks.drop(columns="z")
+    return tracks
 
 
 def index_tracks(tracks: pd.DataFrame) -> TrackIndex:
@@ -160,7 +171,8 @@ def validate_tracks(tracks: pd.DataFrame, *, source: str = "the track table") ->
 
     The result is a new table sorted by ``particle`` and ``frame``, with a fresh index, integer
     ``particle`` and ``frame`` and float positions; every other column is kept. A trajectory
-    column under another tracker's usual name (``trajectory``, ``TRACK_ID``, ...) is renamed.
+    column under another tracker's usual name (``trajectory``, ``TRACK_ID``, ...; capitals do not
+    matter) is renamed.
     Gaps in ``frame`` are allowed and kept.
 
     Parameters
@@ -228,7 +240,7 @@ def _with_standard_names(tracks: pd.DataFrame) -> pd.DataFrame:
     renames = {}
     for standard, others in _ALIASES.items():
         if standard not in tracks.columns:
-            found = [name for name in others if name in tracks.columns]
+            found = [name for name in tracks.columns if str(name).lower() in others]
             if len(found) == 1:
                 renames[found[0]] = standard
     return tracks.rename(columns=renames)

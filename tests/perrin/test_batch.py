@@ -28,6 +28,7 @@ from perrin.batch import (
     summary_table,
 )
 from perrin.cli import perrin_command
+from perrin.cli._batch import _line
 from perrin.cli._shell import exit_code_of
 from perrin.linking import NearestLinker
 from perrin.localization import TrackpyDetector
@@ -83,6 +84,19 @@ def test_what_is_finished_is_not_done_again(job: MovieJob, monkeypatch: pytest.M
     assert "made from a.tif, channel 0" in replace(job, channel=0).recipe_text(RECIPE)
     os.utime(job.movie, ns=(time.time_ns() + 10**10,) * 2)
     assert not perrin.batch._is_finished(other, (job.out / "recipe.yaml").read_text())
+
+
+def test_a_calibration_that_goes_before_that_of_the_file_is_noted(job: MovieJob) -> None:
+    frames = tifffile.imread(job.movie)
+    tifffile.imwrite(
+        job.movie, frames, imagej=True, resolution=(10, 10), metadata={"axes": "TYX", "unit": "um"}
+    )
+    other = replace(job, recipe=RECIPE.with_values({"calibration": {"pixel_size": 0.5}}))
+    outcome = run_movie(other)
+    assert outcome.status == "done"
+    assert [said for said in outcome.notes if "The pixel size that was given, 0.5 µm" in said]
+    assert "  Note: The pixel size that was given" in _line(outcome, 1, 1)
+    assert "0.5 µm" in summary_table([outcome], {})["notes"][0]
 
 
 @pytest.mark.parametrize(

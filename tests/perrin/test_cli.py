@@ -114,9 +114,11 @@ def test_recipe_is_the_base_and_options_go_before_it(spots_movie: Path, tmp_path
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("linker: {kind: nearest, search_range: 3, min_length: 5}\n")
     done = command(
-        "track", spots_movie, "-o", tmp_path / "out", "--recipe", recipe, "--search-range", 4.5
-    )
+        "track", spots_movie, "-o", tmp_path / "out", "--recipe", recipe, "--search-range", 4.5,
+        "--pixel-size", 0.3, "--device", "cpu",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "pixel size that was given, 0.3 µm, goes before the 0.1 µm that" in done.stderr
     linker = Recipe.read(tmp_path / "out/recipe.yaml").linker
     assert (linker.search_range, linker.min_length) == (4.5, 5)
 
@@ -183,6 +185,31 @@ def test_simulations_that_cannot_be(arguments: list[str], code: int, tmp_path: P
     full = ["simulate", "--out", str(out), *arguments, *movie]
     assert exit_code_of(perrin_command, full) == code
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "movie", "words"),
+    [
+        ("t.xlsx", "m.tif", "tables are written as"),
+        ("there.csv", "m.tif", "exists already"),
+        ("t.csv", "m.mp4", "must end in .tif or .tiff"),
+        ("no/t.csv", "m.tif", "folder does not exist"),
+    ],
+)
+def test_names_are_checked_before_the_simulation(
+    out: str,
+    movie: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("perrin.cli._simulate.simulate_tracks", None)
+    (tmp_path / "there.csv").write_text("mine")
+    paths = ["--out", str(tmp_path / out), "--movie", str(tmp_path / movie)]
+    assert exit_code_of(perrin_command, ["simulate", *paths]) == 1
+    assert words in capsys.readouterr().err
+    assert names(tmp_path) == ["there.csv"]
 
 
 def test_training_gets_its_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

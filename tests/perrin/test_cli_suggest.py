@@ -12,7 +12,7 @@ from perrin.cli import perrin_command
 
 
 def test_suggested_parameters_are_said_and_written(spots_movie: Path, tmp_path: Path) -> None:
-    file = tmp_path / "movie.yaml"
+    file = tmp_path / "recipes" / "movie.yaml"
     arguments = [str(spots_movie), "--recipe", str(file), "--memory", "2", "--device", "cpu"]
     done = CliRunner().invoke(perrin_command, ["suggest", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output

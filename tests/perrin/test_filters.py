@@ -27,6 +27,7 @@ NUMBERS = pd.DataFrame(
         ({"ranges": {"alpha": (0.4, 1.0)}}, [1, 2]),
         ({"ranges": {"alpha": (0.5, None), "n_points": (None, 60)}}, [2]),
         ({"models": ("FBM",)}, [2, 3]),
+        ({"models": "FBM"}, [2, 3]),
         ({"models": ("SBM", "not judged")}, [1, 4]),
         ({"models": ()}, []),
     ],

@@ -51,6 +51,17 @@ def test_recipe_goes_before_the_file(spots_movie: Path) -> None:
     assert tracks.attrs["calibration"].frame_interval == pytest.approx(0.05)
 
 
+def test_what_goes_before_the_file_is_said() -> None:
+    recipe = Recipe(calibration=Calibration(pixel_size=0.1, frame_interval=0.05))
+    own = Calibration(pixel_size=0.16, frame_interval=0.0502, z_step=0.3)
+    (said,) = recipe.overruled(own, "a.tif")
+    assert said == (
+        "The pixel size that was given, 0.1 µm, goes before the 0.16 µm that a.tif states."
+    )
+    assert recipe.overruled(Calibration(), "a.tif") == recipe.overruled(None, "a.tif") == ()
+    assert Recipe().overruled(own, "a.tif") == ()
+
+
 def test_saved_recipe_gives_the_same_tables(
     result: Result, spots_movie: Path, tmp_path: Path
 ) -> None:

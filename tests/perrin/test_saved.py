@@ -144,16 +144,36 @@ def test_an_analysis_alone_finds_its_tracks_where_they_were(
     file = tmp_path / "mine.csv"
     write_tracks(tracks, file)
     arguments = ["analyze", str(file), "-o", str(tmp_path / "out"), "--device", "cpu"]
-    done = CliRunner().invoke(perrin_command, [*arguments, "--ranges", "{alpha: [0.1, null]}"])
+    done = CliRunner().invoke(
+        perrin_command, [*arguments, "--ranges", "{alpha: [0.1, null]}", "--models", "FBM"]
+    )
     assert done.exit_code == 0, done.output
     saved = open_saved(tmp_path / "out")
     assert_frame_equal(saved.history.now.table(), read_tracks(file))
-    assert saved.history.now.filters == TrackFilters(ranges={"alpha": (0.1, None)})
+    assert saved.history.now.filters == TrackFilters(ranges={"alpha": (0.1, None)}, models=("FBM",))
     assert saved.analysis is not None
     assert saved.missing == ("Which movie it was is not known.",)
     file.unlink()
     with pytest.raises(InputError, match=r"incomplete: there is no tracks.csv.*mine.csv.* is gone"):
         open_saved(tmp_path / "out")
+
+
+def test_what_is_a_folder_is_found_where_it_was_or_beside(
+    tracks: pd.DataFrame, tmp_path: Path
+) -> None:
+    pytest.importorskip("geff")
+    write_tracks(tracks, tmp_path / "foreign.geff")
+    movie = tmp_path / "movie.zarr"
+    movie.mkdir()
+    out = tmp_path / "out"
+    command = ["analyze", str(tmp_path / "foreign.geff"), "--out", str(out), "--device", "cpu"]
+    assert CliRunner().invoke(perrin_command, command).exit_code == 0
+    (out / "source.yaml").write_text(
+        Source(movie="D:\\before\\movie.zarr\\", tracks="/gone/foreign.geff/").to_yaml()
+    )
+    opened = open_saved(out)
+    assert len(opened.history.now.table()) == len(tracks)
+    assert opened.movie == movie
 
 
 @pytest.mark.parametrize(

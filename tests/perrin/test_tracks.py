@@ -84,7 +84,9 @@ def test_any_single_fault_is_found_and_named(table: pd.DataFrame, data: st.DataO
         assert f"row {row}" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["trajectory", "track_id", "TRACK_ID", "TrackID", "particle_id"])
+@pytest.mark.parametrize(
+    "name", ["trajectory", "Trajectory", "track_id", "TRACK_ID", "TrackID", "Track", "particle_id"]
+)
 def test_other_names_of_the_particle(name: str) -> None:
     table = pd.DataFrame({name: [1, 1], "frame": [0, 1], "x": [0.0, 1.0]})
     assert validate_tracks(table).columns.tolist() == ["particle", "frame", "x"]

@@ -117,7 +117,8 @@ def _line(outcome: Outcome, n_done: int, n_all: int) -> str:
         "skipped": "finished before with this recipe, skipped",
         "failed": f"failed: {outcome.reason}",
     }[outcome.status]
-    return f"[{n_done}/{n_all}] {outcome.job.movie.name}: {said}"
+    line = f"[{n_done}/{n_all}] {outcome.job.movie.name}: {said}"
+    return "\n".join([line, *(f"  Note: {sentence}" for sentence in outcome.notes)])
 
 
 def _write(outcomes: Sequence[Outcome], out: Path, recipe: Recipe) -> None:

@@ -44,6 +44,8 @@ weights_option = click.option(
 def check_weights(path: Path, *, overwrite: bool) -> None:
     """Make sure, before it is trained, that a network can be saved where it is wanted.
 
+    Its folder is made if it does not exist.
+
     Raises
     ------
     InputError
@@ -54,3 +56,4 @@ def check_weights(path: Path, *, overwrite: bool) -> None:
     if path.suffix != ".safetensors":
         raise InputError(f"{path} must end in .safetensors.")
     check_files(path.parent, [path.name, path.with_suffix(".yaml").name], overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)

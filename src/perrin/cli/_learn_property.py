@@ -13,6 +13,7 @@ import perrin
 from perrin.cli._movies import say_units, say_written, track_line
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import note, progress_bars, quiet_option
+from perrin.cli._tracks import calibrated
 from perrin.io import read_tracks, write_together
 from perrin.learn.property.fit import FLAGS, PotentialFit, fit_in_potential, units_of
 from perrin.learn.property.image import read_potential
@@ -73,7 +74,8 @@ def property_command(
     check_files(out, (_TABLE, _SETTINGS), overwrite=overwrite)
     table, field = read_tracks(tracks), read_potential(potential)
     chosen = {step: values for step, values in changes.items() if step == "calibration"}
-    recipe = Recipe().with_values(chosen).calibrated(table.attrs.get("calibration"))
+    own = table.attrs.get("calibration")
+    recipe = calibrated(Recipe().with_values(chosen), own, tracks.name, quiet=quiet)
     plan = _Plan(calibration=recipe.calibration, fit=how)
     say_units(plan.calibration, quiet)
     if "energy_unit" not in changes.get("fit", {}):

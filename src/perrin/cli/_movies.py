@@ -14,6 +14,7 @@ from perrin.batch import MovieJob
 from perrin.cli._batch import run_batch
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, out_options, progress_bars
+from perrin.cli._tracks import calibrated
 from perrin.curation import Curation
 from perrin.engine.engines import ENGINES
 from perrin.io import Checkpoint, Movie, is_one_movie, read_movie, read_tracks
@@ -76,6 +77,7 @@ def _part_options(command: Any) -> Any:
 @click.command("track", cls=SectionedCommand)
 @movie_options
 @out_options
+@device_option
 @add_options(Recipe, "calibration", *FINDING_STEPS)
 def track_command(
     movie: Path,
@@ -87,6 +89,7 @@ def track_command(
     channel: int | None,
     axes: str | None,
     series: int | None,
+    device: str,
     **options: Any,
 ) -> None:
     """Find particles in MOVIE (TIFF, OME-Zarr, ND2, CZI, LIF) and link them to tracks.
@@ -100,10 +103,12 @@ def track_command(
     recipe = _recipe(recipe_file, options)
     check_folder(out, analysis=False, overwrite=overwrite)
     opened = open_movie(movie, channel, axes, quiet, series)
-    recipe = recipe.calibrated(opened.calibration)
+    recipe = calibrated(recipe, opened.calibration, movie.name, quiet=quiet)
     say_units(recipe.calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
-        tracks = track_movie(opened, recipe, progress=progress, checkpoint=checkpoint)
+        tracks = track_movie(
+            opened, recipe, device=device, progress=progress, checkpoint=checkpoint
+        )
         paths = save_results(
             out,
             recipe=_recipe_text(recipe, movie),
@@ -178,7 +183,8 @@ def run_command(
     curation = None if curation_file is None else Curation.read(curation_file)
     check_folder(out, overwrite=overwrite)
     opened = open_movie(movie, channel, axes, quiet, series)
-    say_units(recipe.calibrated(opened.calibration).calibration, quiet)
+    recipe = calibrated(recipe, opened.calibration, movie.name, quiet=quiet)
+    say_units(recipe.calibration, quiet)
     with _resumable(out, quiet) as checkpoint, progress_bars(quiet=quiet) as progress:
         result = run(
             opened,
@@ -245,7 +251,7 @@ def analyze_command(
     curation = None if curation_file is None else Curation.read(curation_file)
     check_folder(out, tracks=curation is not None, overwrite=overwrite)
     table = read_tracks(tracks)
-    recipe = recipe.calibrated(table.attrs.get("calibration"))
+    recipe = calibrated(recipe, table.attrs.get("calibration"), tracks.name, quiet=quiet)
     say_units(recipe.calibration, quiet)
     with progress_bars(quiet=quiet) as progress:
         curated, analysis = analyze_curated(

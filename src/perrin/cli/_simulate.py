@@ -12,7 +12,7 @@ from pydantic import Field
 from perrin.cli._options import SectionedCommand, YamlValue, add_options, changes_in
 from perrin.cli._shell import note, progress_bars, quiet_option
 from perrin.errors import InputError
-from perrin.io import atomic_files, with_calibration, write_table
+from perrin.io import atomic_files, check_table, with_calibration, write_table
 from perrin.parameters import Parameters
 from perrin.simulate import Camera, Simulation, render_movie, simulate_tracks
 from perrin.tracks import Calibration, axes_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["simulate_command"]
+
+_MOVIES = (".tif", ".tiff")
 
 
 class _Plan(Parameters):
@@ -81,6 +83,9 @@ def simulate_command(
         if "noise" in changes.get("motion", {}):
             raise click.UsageError("--noise is for tables alone; in a movie, the camera makes it.")
         motion = motion.model_copy(update={"noise": 0.0})
+    check_table(out, overwrite=overwrite)
+    if movie is not None and movie.suffix.lower() not in _MOVIES:
+        raise InputError(f"{movie.name} must end in {' or '.join(_MOVIES)}: movies are TIFF files.")
     targets = [out] if movie is None else [out, movie]
     with atomic_files(targets, overwrite=overwrite) as temporaries:
         tracks = simulate_tracks(motion).assign(model=motion.model, alpha=motion.alpha)

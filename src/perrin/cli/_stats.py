@@ -10,8 +10,8 @@ import pandas as pd
 
 from perrin.cli._movies import say_units, say_written, track_line
 from perrin.cli._options import SectionedCommand, add_options, changes_in
-from perrin.cli._shell import note, out_options, progress_bars
-from perrin.io import read_tracks
+from perrin.cli._shell import out_options, progress_bars
+from perrin.cli._tracks import read_counted
 from perrin.measurement import (
     MeasurementPlan,
     common_calibration,
@@ -19,11 +19,8 @@ from perrin.measurement import (
     measure_tracks,
     measurement_files,
 )
-from perrin.pipeline import Recipe
-from perrin.results import TableFormat, check_files, recipe_beside
-from perrin.saved import kept_beside
+from perrin.results import TableFormat, check_files
 from perrin.statistics.words import comparison_lines, survey_lines
-from perrin.tracks import Calibration
 
 __all__ = ["stats_command"]
 
@@ -86,16 +83,19 @@ def stats_command(
     changes = changes_in(options)
     groups = (tracks, against) if against else (tracks,)
     check_files(out, measurement_files(len(groups), table_format), overwrite=overwrite)
-    read = {path: _read(path, recipe_file, changes, quiet) for path in (*tracks, *against)}
+    read = {
+        path: read_counted(path, changes, recipe_file=recipe_file, quiet=quiet)
+        for path in (*tracks, *against)
+    }
     calibration = common_calibration(
-        {str(path): own for path, (_, own) in read.items()},
+        {str(path): table.attrs["calibration"] for path, table in read.items()},
         "give --pixel-size and --frame-interval",
     )
     plan = MeasurementPlan.checked(**{**changes, "calibration": calibration})
     say_units(calibration, quiet)
     titles = list(names) if against else [_title(tracks)]
     conditions = {
-        title: _joined({path: read[path][0] for path in paths})
+        title: _joined({path: read[path] for path in paths})
         for title, paths in zip(titles, groups, strict=True)
     }
     with progress_bars(quiet=quiet) as progress:
@@ -115,22 +115,6 @@ def stats_command(
 def _say(lines: list[str]) -> None:
     for line in lines:
         click.echo(f"  {line}")
-
-
-def _read(
-    path: Path, recipe_file: Path | None, changes: dict[str, dict[str, Any]], quiet: bool
-) -> tuple[pd.DataFrame, Calibration]:
-    if recipe_file is None and (beside := recipe_beside(path)) is not None:
-        note(f"Using the calibration in {beside}.", quiet=quiet)
-        recipe_file = beside
-    recipe = Recipe() if recipe_file is None else Recipe.read(recipe_file)
-    every = read_tracks(path)
-    table = kept_beside(path, every)
-    if left_out := every["particle"].nunique() - table["particle"].nunique():
-        note(f"Left out {left_out} tracks of {path} that were rejected or filtered.", quiet=quiet)
-    chosen = {step: values for step, values in changes.items() if step == "calibration"}
-    recipe = recipe.with_values(chosen).calibrated(every.attrs.get("calibration"))
-    return table, recipe.calibration
 
 
 def _joined(tables: dict[Path, pd.DataFrame]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import click
 from perrin.cli._movies import movie_options, open_movie
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, progress_bars, quiet_option
-from perrin.io import atomic_write
+from perrin.io import atomic_files
 from perrin.pipeline import Recipe
 from perrin.results import check_files
 from perrin.suggestion import suggest_recipe
@@ -61,7 +61,7 @@ def suggest_command(
         suggested, reasons = suggest_recipe(opened, recipe, device=device, progress=progress)
     click.echo("\n".join(reasons))
     if recipe_file is not None:
-        with atomic_write(recipe_file, overwrite=overwrite) as path:
+        with atomic_files([recipe_file], overwrite=overwrite, make_folders=True) as (path,):
             path.write_text(
                 suggested.to_yaml(comment=f"suggested from {movie.name}"), encoding="utf-8"
             )

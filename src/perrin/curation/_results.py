@@ -12,6 +12,7 @@ from perrin.analysis import Analysis, analyze
 from perrin.curation._tracks import CuratedTracks, Note
 from perrin.errors import Progress
 from perrin.filters import with_first_frame
+from perrin.summary import kept_rows
 
 __all__ = ["CURATED_COLUMNS", "only_kept", "reanalyze", "with_notes"]
 
@@ -43,8 +44,17 @@ def reanalyze(
     Returns
     -------
     Analysis
-        Rows of other tracks are those of ``analysis``.
+        Rows of other tracks are those of ``analysis``, unless tracks share states: then all are
+        analysed anew, since states are found in all of them together.
     """
+    if analysis.parameters.shared_states and particles and len(tracks):
+        return analyze(
+            tracks,
+            analysis.calibration,
+            device=device,
+            parameters=analysis.parameters,
+            progress=progress,
+        )
     changed = tracks[tracks["particle"].isin(particles)]
     fresh = (
         None
@@ -109,17 +119,16 @@ def only_kept(
     tracks
         The track table, if that is wanted too.
     """
-    per_track = analysis.per_track
-    if "kept" not in per_track or per_track["kept"].all():
+    particles = kept_rows(analysis.per_track)["particle"]
+    if len(particles) == len(analysis.per_track):
         return analysis, tracks
-    particles = per_track.loc[per_track["kept"], "particle"]
 
     def part(table: pd.DataFrame) -> pd.DataFrame:
         return table[table["particle"].isin(particles)].reset_index(drop=True)
 
     kept = replace(
         analysis,
-        per_track=part(per_track),
+        per_track=part(analysis.per_track),
         per_frame=part(analysis.per_frame),
         switches=part(analysis.switches),
     )

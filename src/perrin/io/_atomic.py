@@ -16,7 +16,7 @@ from pathlib import Path
 
 from perrin.errors import OutputError
 
-__all__ = ["atomic_files", "atomic_folder", "atomic_write"]
+__all__ = ["atomic_files", "atomic_folder", "atomic_write", "probe_files"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -113,6 +113,27 @@ def atomic_files(
         if isinstance(error, OSError) and not isinstance(error, OutputError):
             raise OutputError(_sentence(current, targets, error)) from error
         raise
+
+
+class _Probed(Exception):
+    """Ends the trial of writing, so that nothing is kept of it."""
+
+
+def probe_files(
+    paths: Sequence[str | os.PathLike[str]], *, overwrite: bool = False, make_folders: bool = False
+) -> None:
+    """Try, before long work begins, whether :func:`atomic_files` will be able to write.
+
+    Raises
+    ------
+    OutputError
+        If not. Either way, nothing is left behind.
+    """
+    with (
+        suppress(_Probed),
+        atomic_files(paths, overwrite=overwrite, make_folders=make_folders),
+    ):
+        raise _Probed
 
 
 @contextmanager

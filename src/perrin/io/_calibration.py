@@ -59,16 +59,35 @@ def imagej_calibration(
     )
 
 
-def ome_calibration(xml: str, notes: list[str], name: str) -> Calibration:
-    """Read the ``Pixels`` element of OME-XML; without ``TimeIncrement``, the planes' ``DeltaT``."""
+def ome_calibration(xml: str, notes: list[str], name: str, series: int = 0) -> Calibration:
+    """Read a ``Pixels`` element of OME-XML; without ``TimeIncrement``, the planes' ``DeltaT``.
+
+    Parameters
+    ----------
+    xml
+        What the file says of itself.
+    notes
+        Where to say what was assumed, or could not be read.
+    name
+        How to call the file.
+    series
+        Which of the images, counting from 0.
+    """
     try:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError:
         notes.append(f"The OME metadata of {name} cannot be read; give the calibration yourself.")
         return Calibration()
-    pixels = root.find(".//{*}Pixels")
-    if pixels is None:
+    images = root.findall(".//{*}Pixels")
+    if not images:
         return Calibration()
+    if series >= len(images):
+        notes.append(
+            f"The OME metadata of {name} tells of {len(images)} images only, not of series "
+            f"{series}; give the calibration yourself."
+        )
+        return Calibration()
+    pixels = images[series]
     size = {
         axis: in_micrometres(
             _number(pixels.get(f"PhysicalSize{axis}")), pixels.get(f"PhysicalSize{axis}Unit", "µm")

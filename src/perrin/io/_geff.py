@@ -21,7 +21,7 @@ from perrin.errors import InputError
 from perrin.io._calibration import in_micrometres, in_seconds
 from perrin.io._lazy import BROKEN
 from perrin.io._lineage import components, unbranched
-from perrin.tracks import AXES, Calibration, axes_of, index_tracks
+from perrin.tracks import AXES, Calibration, axes_of, index_tracks, without_flat_z
 
 __all__ = ["read_geff", "write_geff"]
 
@@ -62,9 +62,10 @@ def write_geff(tracks: pd.DataFrame, folder: Path) -> None:
 def read_geff(path: Path) -> tuple[pd.DataFrame, Calibration]:
     """Read a GEFF folder.
 
-    Tracks are the tracklets that the file names. If it names none, they are the connected parts of
-    the graph, cut where they split or merge. Physical positions are taken as they are where the
-    file does not say how large a pixel is, one unit of length becoming one pixel.
+    Tracks are the tracklets that the file names; nodes of none are left out. If it names none,
+    they are the connected parts of the graph, cut where they split or merge. Physical positions are
+    taken as they are where the file does not say how large a pixel is, one unit of length becoming
+    one pixel.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def read_geff(path: Path) -> tuple[pd.DataFrame, Calibration]:
     Raises
     ------
     InputError
-        If the folder is no GEFF, or lacks positions or times.
+        If the folder is no GEFF, lacks positions or times, or holds no tracks.
     """
     try:
         with warnings.catch_warnings():
@@ -87,6 +88,9 @@ def read_geff(path: Path) -> tuple[pd.DataFrame, Calibration]:
         raise InputError(
             f"{path.name} is not a readable GEFF folder ({error}). Export it again."
         ) from error
+    nodes = np.asarray(graph["node_ids"])
+    if nodes.size == 0:
+        raise _without_tracks(path)
     properties = {
         str(name): _values(entry)
         for name, entry in graph["node_props"].items()
@@ -96,15 +100,17 @@ def read_geff(path: Path) -> tuple[pd.DataFrame, Calibration]:
     table = pd.DataFrame({axis: properties[name] for axis, name in found.names.items()})
     frame, interval = _frames(properties[found.time], found, path.name)
     table.insert(0, "frame", frame)
-    nodes = np.asarray(graph["node_ids"])
     table.insert(0, "particle", _particles(graph, properties, nodes, frame))
     used = {found.time, "particle", *found.names.values()}
     for name, values in properties.items():
         if name not in used and name not in table:
             table[name] = values
+    table = table[table["particle"].notna()].astype({"particle": np.int64})
+    if table.empty:
+        raise _without_tracks(path)
     ours = graph["metadata"].extra.get("perrin", {})
-    if not ours and "z" in table and (table["z"] == table["z"].iloc[0]).all():
-        table = table.drop(columns="z")  # of a movie in 2D, which other programs count as a plane
+    if not ours:
+        table = without_flat_z(table)
     size, depth = found.steps.get("x"), found.steps.get("z")
     calibration = Calibration.checked(
         pixel_size=size,
@@ -113,6 +119,10 @@ def read_geff(path: Path) -> tuple[pd.DataFrame, Calibration]:
         exposure=ours.get("exposure", 1.0),
     )
     return table, calibration
+
+
+def _without_tracks(path: Path) -> InputError:
+    return InputError(f"{path.name} holds no tracks. Export it again after linking.")
 
 
 class _Found(NamedTuple):
@@ -219,10 +229,11 @@ def _frames(times: Any, found: _Found, name: str) -> tuple[npt.NDArray[np.int64]
 
 def _particles(
     graph: Any, properties: dict[str, Any], nodes: npt.NDArray[Any], frame: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+) -> npt.NDArray[np.int64] | pd.Series[Any]:
+    """Return the track of each node, which is missing where the file names tracks but not its."""
     tracklet = (graph["metadata"].track_node_props or {}).get("tracklet")
     if tracklet in properties:
-        return np.asarray(properties[tracklet], np.int64)
+        return pd.Series(properties[tracklet])
     order = np.argsort(nodes)
     edges = np.asarray(graph["edge_ids"]).reshape(-1, 2)
     ends = order[np.searchsorted(nodes, edges, sorter=order)].astype(np.int64)

@@ -16,7 +16,9 @@ from perrin.io._tables import check_suffix, write_frame
 if TYPE_CHECKING:
     from perrin.analysis import Analysis
 
-__all__ = ["write_analysis", "write_together"]
+__all__ = ["ANALYSIS_TABLES", "write_analysis", "write_together"]
+
+ANALYSIS_TABLES = ("per_track", "per_frame", "switches")
 
 
 def write_analysis(
@@ -43,11 +45,7 @@ def write_analysis(
     OutputError
         If a file exists or cannot be written; then none of the three was written or changed.
     """
-    tables = {
-        "per_track.csv": analysis.per_track,
-        "per_frame.csv": analysis.per_frame,
-        "switches.csv": analysis.switches,
-    }
+    tables = {f"{name}.csv": getattr(analysis, name) for name in ANALYSIS_TABLES}
     return write_together(tables, folder, overwrite=overwrite)
 
 

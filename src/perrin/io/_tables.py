@@ -10,12 +10,15 @@ from typing import Any
 import pandas as pd
 
 from perrin.errors import InputError
-from perrin.io._atomic import atomic_write
+from perrin.io._atomic import atomic_write, probe_files
 
-__all__ = ["check_file", "check_suffix", "read_table", "write_frame", "write_table"]
+__all__ = [
+    "check_file", "check_suffix", "check_table", "read_table", "write_frame", "write_table",
+]  # fmt: skip
 
 _TEXT = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
+_COMMA_NUMBER = r"\s*[-+]?(\d+(,\d*)?|,\d+)([eE][-+]?\d+)?\s*"
 # From 3.1 on, pandas reads every digit without being asked, and warns if it is.
 _EXACT: dict[str, Any] = (
     {}
@@ -27,8 +30,8 @@ _EXACT: dict[str, Any] = (
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a CSV or Parquet table as it is.
 
-    The separator (comma, semicolon, tab) is recognised; rows of a CSV are indexed as a spreadsheet
-    counts them, the first below the header being row 2.
+    The separator (comma, semicolon, tab) is recognised, and so is a comma for the decimal point;
+    rows of a CSV are indexed as a spreadsheet counts them, the first below the header being row 2.
 
     Raises
     ------
@@ -93,6 +96,23 @@ def write_table(
     return path
 
 
+def check_table(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Make sure, before long work begins, that :func:`write_table` will be able to write.
+
+    Parameters
+    ----------
+    path, overwrite
+        As for :func:`write_table`.
+
+    Raises
+    ------
+    InputError, OutputError
+        As :func:`write_table` does.
+    """
+    check_suffix(Path(path))
+    probe_files([path], overwrite=overwrite)
+
+
 def check_suffix(path: Path) -> None:
     """Raise :class:`InputError` unless tables can be written under this name."""
     suffix = path.suffix.lower()
@@ -129,22 +149,41 @@ def check_file(path: Path) -> None:
 def _read_text(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(file)
-        second = next(file, "")
     separator = max(",;\t", key=header.count)
-    table: pd.DataFrame = pd.read_csv(
-        path,
-        sep=separator,
-        # European spreadsheets separate with semicolons because the comma is their decimal point.
-        decimal="," if separator == ";" and "," in second else ".",
-        encoding="utf-8-sig",
-        low_memory=False,
-        **_EXACT,
-    )
+    table = _read_separated(path, separator, ".")
+    # European spreadsheets separate with semicolons because the comma is their decimal point.
+    if separator != "," and any(_has_decimal_comma(table[name]) for name in table.columns):
+        other = _read_separated(path, separator, ",")
+        if all(_is_numeric(other[name]) for name in table.columns if _is_numeric(table[name])):
+            table = other
     table.columns = [str(name).strip() for name in table.columns]
     # The index that pandas writes unless told not to.
     table = table.drop(columns=[name for name in table.columns[:1] if name.startswith("Unnamed:")])
     table.index = pd.RangeIndex(2, len(table) + 2)
     return table
+
+
+def _read_separated(path: Path, separator: str, decimal: str) -> pd.DataFrame:
+    table: pd.DataFrame = pd.read_csv(
+        path, sep=separator, decimal=decimal, encoding="utf-8-sig", low_memory=False, **_EXACT
+    )
+    return table
+
+
+def _is_numeric(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column.dtype))
+
+
+def _has_decimal_comma(column: pd.Series[Any]) -> bool:
+    """Whether a column is text only because its numbers have a comma for a point."""
+    if _is_numeric(column):
+        return False
+    texts = column.dropna().astype(str)
+    return bool(
+        len(texts)
+        and texts.str.contains(",", regex=False).any()
+        and texts.str.fullmatch(_COMMA_NUMBER).all()
+    )
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

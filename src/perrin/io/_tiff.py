@@ -96,7 +96,7 @@ def _open(
         )
     else:  # pages that are volumes or that hold their channels one after the other: rare
         frames = series.asarray()[selection.picks].transpose(selection.order)
-    calibration = _calibration(tiff, notes, path.name)
+    calibration = _calibration(tiff, number, notes, path.name)
     return Movie(frames, calibration, path.stem.removesuffix(".ome"), path, tuple(notes))
 
 
@@ -106,6 +106,8 @@ def _not_readable(path: Path, error: Exception) -> InputError:
             magic = file.read(4)
     except OSError:
         return InputError(f"{path} cannot be read: {error}.")
+    if (needed := _codecs_needed(path.name, error)) is not None:
+        return needed
     if magic[:2] not in (b"II", b"MM"):
         return InputError(
             f"{path} is not a TIFF file. Open it with napari's own readers, or export it as TIFF."
@@ -129,9 +131,9 @@ def _is_damaged(tiff: Any, series: Any, log: list[str], size: int) -> bool:
     )
 
 
-def _calibration(tiff: Any, notes: list[str], name: str) -> Calibration:
+def _calibration(tiff: Any, series: int, notes: list[str], name: str) -> Calibration:
     if tiff.is_ome:
-        return ome_calibration(tiff.ome_metadata, notes, name)
+        return ome_calibration(tiff.ome_metadata, notes, name, series)
     if tiff.is_imagej:
         tags = tiff.pages[0].tags
         resolution = [
@@ -146,15 +148,21 @@ def _read_page(tiff: Any, series: int, name: str, number: int) -> npt.NDArray[An
         with _log_of_tifffile() as log:
             page = np.asarray(tiff.asarray(key=number, series=series))
     except _BROKEN as error:
-        if "imagecodecs" in str(error):
-            raise InputError(
-                f"{name} is compressed in a way that needs one more package: install it with "
-                "'pip install imagecodecs', or save the movie uncompressed."
-            ) from error
+        if (needed := _codecs_needed(name, error)) is not None:
+            raise needed from error
         raise ValueError(str(error)) from error
     if damage := [line for line in log if _DAMAGE.search(line)]:
         raise ValueError(damage[0])
     return page
+
+
+def _codecs_needed(name: str, error: Exception) -> InputError | None:
+    if "imagecodecs" not in str(error):
+        return None
+    return InputError(
+        f"{name} is compressed in a way that needs one more package: install it with "
+        "'pip install napari-perrin[tiff]', or save the movie uncompressed."
+    )
 
 
 @contextmanager

@@ -24,6 +24,7 @@ __all__ = ["read_trackmate_csv", "read_trackmate_xml"]
 
 _POSITIONS = {"POSITION_X": "x", "POSITION_Y": "y", "POSITION_Z": "z"}
 _KEPT = {"QUALITY": "quality", "RADIUS": "radius"}
+_HEADER_ROWS = 3  # of the table of spots, below the names of its columns
 
 
 class _Read(NamedTuple):
@@ -40,8 +41,8 @@ def read_trackmate_xml(path: Path) -> tuple[pd.DataFrame, Calibration]:
     Returns
     -------
     tracks
-        Columns ``particle``, ``frame``, ``y``, ``x`` and, if spots lie in several planes, ``z``,
-        in pixels (one length unit of the file if it does not give the pixel size).
+        Columns ``particle``, ``frame``, ``z``, ``y``, ``x``, and what is known of each spot, in
+        pixels (one length unit of the file if it does not give the pixel size).
     calibration
         What the file states.
 
@@ -76,7 +77,7 @@ def read_trackmate_xml(path: Path) -> tuple[pd.DataFrame, Calibration]:
         raise InputError(
             f"{path.name} holds no tracks. In TrackMate, go on until tracks are shown, then save."
         )
-    return _without_flat_z(tracks), calibration
+    return tracks, calibration
 
 
 def read_trackmate_csv(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Calibration]:
@@ -94,14 +95,9 @@ def read_trackmate_csv(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Ca
             "Export it again with all columns."
         )
     # Below the header, TrackMate repeats the names twice and gives the units in brackets.
-    is_header = pd.to_numeric(table["POSITION_X"], errors="coerce").isna()
-    units = {
-        match[1]
-        for value in table.loc[is_header, "POSITION_X"].astype(str)
-        if (match := re.fullmatch(r"\((.+)\)", value.strip()))
-    }
-    table = table.loc[~(is_header & (table.index < table.index[0] + 3))]
-    table = table.loc[table["TRACK_ID"].notna()]
+    no_number = pd.to_numeric(table["POSITION_X"], errors="coerce").isna().to_numpy()
+    is_header = no_number & (np.arange(len(table)) < _HEADER_ROWS)
+    headers, table = table[is_header], table[~is_header & table["TRACK_ID"].notna()]
     if table.empty:
         raise InputError(
             f"No spot of {name} belongs to a track. Link the spots in TrackMate first."
@@ -118,15 +114,23 @@ def read_trackmate_csv(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, Ca
         frames = pd.to_numeric(table["FRAME"], errors="coerce")
         later = (frames > 0).to_numpy()
         if later.any():
-            interval = float(np.median(times[later] / frames[later]))
-    unit = units.pop() if len(units) == 1 else "pixel"
-    pixel_size = in_micrometres(1.0, unit)
+            step = float(np.median(times[later] / frames[later]))
+            interval = in_seconds(step, _unit_of(headers, "POSITION_T"))
     calibration = Calibration(
-        pixel_size=pixel_size,
-        # The column's unit is that of TrackMate's settings; seconds when lengths are physical.
-        frame_interval=in_seconds(interval, "s") if pixel_size else None,
+        pixel_size=in_micrometres(1.0, _unit_of(headers, "POSITION_X")),
+        frame_interval=interval,
     )
-    return _without_flat_z(tracks), calibration
+    return tracks, calibration
+
+
+def _unit_of(headers: pd.DataFrame, column: str) -> str | None:
+    """Return the unit that the rows below the header give for a column, if they give one."""
+    units = {
+        match[1]
+        for value in headers[column].astype(str)
+        if (match := re.fullmatch(r"\((.+)\)", value.strip()))
+    }
+    return units.pop() if len(units) == 1 else None
 
 
 def _read_export(
@@ -218,13 +222,6 @@ def _read_model(events: Iterator[tuple[str, ElementTree.Element]], name: str) ->
         z_step=in_micrometres(sizes[2], unit) if "voxeldepth" in image else None,
     )
     return _Read(tracks, calibration)
-
-
-def _without_flat_z(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Drop ``z`` if all spots lie in one plane: TrackMate writes it for 2D movies, too."""
-    if "z" in tracks.columns and (tracks["z"] == tracks["z"].iloc[0]).all():
-        return tracks.drop(columns="z")
-    return tracks
 
 
 def _float(value: Any) -> float | None:

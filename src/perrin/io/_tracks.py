@@ -14,7 +14,7 @@ from perrin.io._atomic import atomic_folder, atomic_write
 from perrin.io._tables import check_file, read_table, write_table
 from perrin.io._trackmate import read_trackmate_csv, read_trackmate_xml
 from perrin.io._trackmate_writing import write_trackmate
-from perrin.tracks import Calibration, validate_tracks
+from perrin.tracks import Calibration, validate_tracks, without_flat_z
 
 __all__ = ["read_tracks", "with_calibration", "write_tracks"]
 
@@ -43,8 +43,9 @@ def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As :func:`perrin.validate_tracks` returns it. ``attrs["calibration"]`` is a
-        :class:`perrin.Calibration` if the file states one.
+        As :func:`perrin.validate_tracks` returns it, without ``z`` where it is the same
+        everywhere, as many programs write it of movies in 2D (a GEFF file of Perrin's own keeps
+        it). ``attrs["calibration"]`` is a :class:`perrin.Calibration` if the file states one.
 
     Raises
     ------
@@ -76,6 +77,8 @@ def read_tracks(path: str | os.PathLike[str]) -> pd.DataFrame:
         else:
             tracks, calibration = _take_calibration(_standard_names(table), path.name)
     tracks = validate_tracks(tracks, source=path.name)
+    if suffix != ".geff":  # which says itself whether it is of Perrin, and flat on purpose
+        tracks = without_flat_z(tracks)
     if calibration is not None and calibration != Calibration():
         tracks.attrs["calibration"] = calibration
     return tracks

@@ -20,7 +20,9 @@ from perrin.tracks import AXES
 __all__ = ["drift_of_images"]
 
 Floats = npt.NDArray[np.float64]
-Spectrum = npt.NDArray[np.complex128]
+# Of single precision, because all windows of the movie are in memory at once.
+Images = npt.NDArray[np.float32]
+Spectrum = npt.NDArray[np.complex64]
 
 _MOST_WINDOWS = 30
 _SMALLEST = 16  # pixels along an edge of a quarter of the field
@@ -96,10 +98,10 @@ def drift_of_images(
     )
 
 
-def _windows(movie: Movie, width: int, n_windows: int, progress: Progress | None) -> Floats:
+def _windows(movie: Movie, width: int, n_windows: int, progress: Progress | None) -> Images:
     """Average frames ``(n_windows, ...)``; the last window takes what is left over."""
-    images: Floats = np.zeros((n_windows, *movie.shape[1:]))
-    number = np.zeros(n_windows)
+    images: Images = np.zeros((n_windows, *movie.shape[1:]), np.float32)
+    number = np.zeros(n_windows, np.float32)
     for first, part in movie.chunks():
         for offset, image in enumerate(part):
             at = min((first + offset) // width, n_windows - 1)
@@ -107,43 +109,50 @@ def _windows(movie: Movie, width: int, n_windows: int, progress: Progress | None
             number[at] += 1
         if progress is not None:
             progress("Measuring the drift of the images", first + len(part), movie.n_frames)
-    return np.asarray(images / number.reshape(-1, *[1] * (images.ndim - 1)))
+    images /= number.reshape(-1, *[1] * (images.ndim - 1))
+    return images
 
 
-def _quarters(images: Floats) -> list[Floats]:
+def _quarters(images: Images) -> list[Images]:
     halves = [(slice(0, n // 2), slice(n // 2, n)) for n in images.shape[-2:]]
     return [images[..., rows, columns] for rows, columns in itertools.product(*halves)]
 
 
-def _drifts(images: Floats) -> Floats:
+def _drifts(images: Images) -> Floats:
     """Find the drift of each image, ``(n, dim)``, from the mean of all."""
-    spectra = fft.fftn(_faded(images), axes=range(1, images.ndim))
+    spectra: Spectrum = np.empty(images.shape, np.complex64)
+    for spectrum, image in zip(spectra, images, strict=True):
+        spectrum[...] = fft.fftn(_faded(image))
     steps = [_shift(one, other) for one, other in itertools.pairwise(spectra)]
     drift = np.cumsum([np.zeros(images.ndim - 1), *steps], axis=0)
     for _ in range(_ROUNDS):
-        back = np.stack([_moved(s, -d) for s, d in zip(spectra, drift, strict=True)])
-        total = back.sum(0)
-        # What an image shows by chance must not be compared with itself.
-        change = np.stack([_shift(total - b, b) for b in back])
+        total = np.zeros_like(spectra[0])
+        for spectrum, moved in zip(spectra, drift, strict=True):
+            total += _moved(spectrum, -moved)
+        change = np.empty_like(drift)
+        for number, (spectrum, moved) in enumerate(zip(spectra, drift, strict=True)):
+            back = _moved(spectrum, -moved)
+            # What an image shows by chance must not be compared with itself.
+            change[number] = _shift(total - back, back)
         drift = drift + change - change.mean(0)
         if np.abs(change - change.mean(0)).max() < _CLOSE_ENOUGH:
             break
     return drift
 
 
-def _faded(images: Floats) -> Floats:
-    faded: Floats = images - images.mean(axis=tuple(range(1, images.ndim)), keepdims=True)
-    for axis in range(1, images.ndim):
-        n = images.shape[axis]
+def _faded(image: Images) -> Images:
+    faded: Images = image - image.mean(dtype=np.float64).astype(np.float32)
+    for axis, n in enumerate(image.shape):
         if n > 1:
-            taper = tukey(n + 2, _TAPER)[1:-1]
-            faded = faded * taper.reshape(-1, *[1] * (images.ndim - 1 - axis))
+            taper = tukey(n + 2, _TAPER)[1:-1].astype(np.float32)
+            faded *= taper.reshape(-1, *[1] * (image.ndim - 1 - axis))
     return faded
 
 
 def _moved(spectrum: Spectrum, shift: Floats) -> Spectrum:
     for axis, distance in enumerate(shift):
         phase = np.exp(-2j * np.pi * fft.fftfreq(spectrum.shape[axis]) * distance)
+        phase = phase.astype(np.complex64)
         spectrum = spectrum * phase.reshape(-1, *[1] * (spectrum.ndim - 1 - axis))
     return spectrum
 

@@ -15,7 +15,14 @@ from perrin.linking._motion import MotionLinker
 from perrin.linking._nearest import NearestLinker
 from perrin.linking._parameters import LinkerParameters, Spots
 from perrin.localization import suggest_search_range
-from perrin.tracks import AXES, Calibration, axes_of, index_tracks, validate_tracks
+from perrin.tracks import (
+    AXES,
+    Calibration,
+    axes_of,
+    in_even_pixels,
+    index_tracks,
+    validate_tracks,
+)
 
 __all__ = ["Linker", "filter_by_length", "link", "track_graph"]
 
@@ -145,13 +152,12 @@ def _checked(localizations: pd.DataFrame) -> pd.DataFrame:
 def _spots(table: pd.DataFrame) -> Spots:
     """Return the arrays of a table sorted by frame, lengths in pixels of the plane."""
     axes = axes_of(table)
-    calibration = table.attrs.get("calibration", Calibration())
-    scale = [calibration.length_scale(axis) / calibration.length_scale() for axis in axes]
+    table = in_even_pixels(table, table.attrs.get("calibration", Calibration()))
     names = [f"{axis}_err" for axis in axes]
     errors = None
     if set(names) <= set(table.columns) and (table[names] > 0).to_numpy().any():
-        errors = table[names].to_numpy(np.float64) * scale
-    positions = table[list(axes)].to_numpy(np.float64) * scale
+        errors = table[names].to_numpy(np.float64)
+    positions = table[list(axes)].to_numpy(np.float64)
     # One layout, so that kernels are compiled once.
     return Spots(np.ascontiguousarray(positions), table["frame"].to_numpy(), errors)
 

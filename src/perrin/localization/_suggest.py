@@ -271,6 +271,8 @@ def _ball(dim: int) -> float:
 
 def _nearest(table: pd.DataFrame, axes: list[str]) -> tuple[npt.NDArray[np.float64], float]:
     """Distances to the nearest spot in the next frame, and the mean density of spots there."""
+    if table.empty:
+        return np.empty(0), 0.0
     position = table[axes].to_numpy(np.float64)
     extent = np.maximum(np.ptp(position, axis=0), 1.0)
     frames, starts = np.unique(table["frame"].to_numpy(), return_index=True)

@@ -7,6 +7,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from perrin import Analysis, Calibration, analyze
+from perrin.analysis import AnalysisParameters
 from perrin.curation import Delete, History, Join, Judge, Label, reanalyze, with_notes
 from perrin.filters import TrackFilters
 from perrin.simulate.switching import simulate_switching
@@ -57,6 +58,26 @@ def test_a_track_that_is_gone_leaves_no_rows(tracks: pd.DataFrame, analysis: Ana
         assert_frame_equal(
             getattr(partly, name), before[before["particle"] != particle].reset_index(drop=True)
         )
+
+
+def test_tracks_that_share_states_are_all_analysed_anew(
+    tracks: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[pd.DataFrame] = []
+
+    def remember(table: pd.DataFrame, *_: object, **__: object) -> str:
+        asked.append(table)
+        return "the new one"
+
+    monkeypatch.setattr("perrin.curation._results.analyze", remember)
+    shared = Analysis(
+        *(pd.DataFrame({"particle": [], "frame": []}) for _ in TABLES), CALIBRATION,
+        AnalysisParameters(shared_states=True),
+    )  # fmt: skip
+    assert reanalyze(shared, tracks, {int(tracks["particle"].iloc[0])}) == "the new one"
+    assert_frame_equal(asked.pop(), tracks)
+    reanalyze(shared, tracks, ())
+    assert not asked
 
 
 def test_notes_and_filters_become_columns(tracks: pd.DataFrame, analysis: Analysis) -> None:

@@ -39,21 +39,45 @@ def test_trackpy_columns(tmp_path: Path) -> None:
     [
         GOOD.replace(",", ";"),
         GOOD.replace(",", ";").replace(".", ","),
+        GOOD.replace(",", "\t").replace(".", ","),
+        "particle;frame;y;x\n1;0;7;8\n0;0;1,5;2,5\n0;1;16e-1;2,4\n",
         GOOD.replace(",", "\t"),
         "\ufeff" + GOOD,
         GOOD.replace("particle,frame,y,x", "Particle, Frame, Y, X"),
         GOOD.replace("particle", "trajectory"),
         GOOD.replace("particle", "TRACK_ID"),
+        GOOD.replace("particle,frame", "Trajectory,Frame"),
+        GOOD.replace("particle", "TrackID"),
         GOOD.replace("\n", "\r\n"),
         ",particle,frame,y,x\n0,0,0,1.5,2.5\n1,0,1,1.6,2.4\n2,1,0,7,8\n",
         "particle,frame,y,x\n1,0.0,7,8\n0,1.0,1.6,2.4\n0,0.0,1.5,2.5\n",
     ],
-    ids=["semicolon", "decimal comma", "tab", "bom", "capitals", "trajectory", "TRACK_ID", "crlf",
-         "index", "unsorted"],
+    ids=["semicolon", "decimal comma", "decimal comma and tab", "whole numbers first", "tab", "bom",
+         "capitals", "trajectory", "TRACK_ID", "MOSAIC", "TrackID", "crlf", "index", "unsorted"],
 )  # fmt: skip
 def test_other_ways_to_write_the_same_table(tmp_path: Path, text: str) -> None:
     expected = read_tracks(save(tmp_path, GOOD, "good.csv"))
     pd.testing.assert_frame_equal(read_tracks(save(tmp_path, text)), expected)
+
+
+def test_a_comma_in_a_text_is_no_decimal_point(tmp_path: Path) -> None:
+    text = "particle;frame;y;x;seen with\n0;0;1.5;2.5;3,4\n0;1;1.6;2.4;7,8\n"
+    tracks = read_tracks(save(tmp_path, text))
+    assert tracks["x"].tolist() == [2.5, 2.4]
+    assert tracks["seen with"].tolist() == ["3,4", "7,8"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_z_that_is_the_same_everywhere_is_left_out(tmp_path: Path, suffix: str) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    flat = some_tracks().assign(z=0.0)
+    write_table(flat, tmp_path / f"flat{suffix}")
+    pd.testing.assert_frame_equal(read_tracks(tmp_path / f"flat{suffix}"), some_tracks())
+    write_table(flat.assign(z=np.arange(5)), tmp_path / f"deep{suffix}")
+    assert read_tracks(tmp_path / f"deep{suffix}")["z"].tolist() == [0, 1, 2, 3, 4]
+    write_table(flat.iloc[:0], tmp_path / f"empty{suffix}")
+    assert read_tracks(tmp_path / f"empty{suffix}").empty
 
 
 def test_live_cell_table_as_it_is(shared_data: Path) -> None:

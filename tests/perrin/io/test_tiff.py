@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import tracemalloc
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 from perrin.errors import InputError
 from perrin.io import read_movie
+from perrin.io._calibration import ome_calibration
 from perrin.io._lazy import Mapped
+from perrin.tracks import Calibration
 
 RNG = np.random.default_rng(0)
 KINDS: dict[str, dict[str, Any]] = {
@@ -354,6 +357,43 @@ def test_several_positions_are_noted(tmp_path: Path) -> None:
     movie = read_movie(tmp_path / "a.ome.tif")
     assert movie.n_frames == 4
     assert "holds 2 images (positions or series), of which the first is read" in movie.notes[0]
+
+
+@pytest.mark.parametrize(("series", "expected"), [(0, (0.1, 1.0)), (1, (0.2, 3.0))])
+def test_each_image_has_its_own_calibration(
+    tmp_path: Path, series: int, expected: tuple[float, float]
+) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for size, interval in ((0.1, 1.0), (0.2, 3.0)):
+            writer.write(
+                noise(4, 16, 18),
+                metadata={"axes": "TYX", "PhysicalSizeX": size, "TimeIncrement": interval},
+            )
+    movie = read_movie(tmp_path / "a.ome.tif", series=series)
+    assert (movie.calibration.pixel_size, movie.calibration.frame_interval) == expected
+
+
+def test_an_image_that_the_metadata_does_not_tell_of() -> None:
+    notes: list[str] = []
+    xml = '<OME><Image><Pixels PhysicalSizeX="0.1"/></Image></OME>'
+    assert ome_calibration(xml, notes, "a.ome.tif", 0).pixel_size == 0.1
+    assert ome_calibration(xml, notes, "a.ome.tif", 1) == Calibration()
+    assert notes == [
+        "The OME metadata of a.ome.tif tells of 1 images only, not of series 1; give the "
+        "calibration yourself."
+    ]
+
+
+def test_compression_that_needs_a_package(tmp_path: Path) -> None:
+    if find_spec("imagecodecs") is not None:
+        pytest.skip("imagecodecs is here")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(7, 16, 18), compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for page in tiff.pages:
+            page.tags["Compression"].overwrite(tifffile.COMPRESSION.LZW)
+    with pytest.raises(InputError, match=r"a\.tif is compressed.*napari-perrin\[tiff\]"):
+        read_movie(path).frame(0)
 
 
 def test_a_table_given_as_a_movie_is_said_to_be_a_table(tmp_path: Path) -> None:

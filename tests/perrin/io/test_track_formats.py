@@ -195,6 +195,57 @@ def test_graphs_that_branch_are_cut(tmp_path: Path) -> None:
     assert tracks.attrs["calibration"].pixel_size == 1.0
 
 
+def write_foreign(path: Path, **columns: Any) -> None:
+    """Write nodes without edges as another program would, with a track of each as tracklet."""
+    pytest.importorskip("geff")
+    from geff.core_io import write_arrays
+    from geff_spec import Axis, GeffMetadata
+
+    n = len(columns["t"]["values"])
+    metadata = GeffMetadata(
+        directed=True, node_props_metadata={}, edge_props_metadata={},
+        axes=[Axis(name="t", type="time"), *(Axis(name=name, type="space") for name in "zyx")],
+        track_node_props={"tracklet": "track"},
+    )  # fmt: skip
+    positions = {name: {"values": np.zeros(n), "missing": None} for name in "zyx"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_arrays(
+            path, np.arange(n, dtype=np.uint64), positions | columns,
+            np.empty((0, 2), np.uint64), {}, metadata, zarr_format=2,
+        )  # fmt: skip
+
+
+def test_nodes_of_no_track_are_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("geff")
+    t = {"values": np.array([0, 1, 2]), "missing": None}
+    track = np.array([5, 0, 5])
+    write_foreign(
+        tmp_path / "t.geff", t=t, track={"values": track, "missing": np.array([False, True, False])}
+    )
+    tracks = read_tracks(tmp_path / "t.geff")
+    assert tracks["particle"].tolist() == [5, 5]
+    assert tracks["frame"].tolist() == [0, 2]
+    assert "z" not in tracks
+    write_foreign(tmp_path / "u.geff", t=t, track={"values": track, "missing": np.ones(3, bool)})
+    with pytest.raises(InputError, match=r"u\.geff holds no tracks"):
+        read_tracks(tmp_path / "u.geff")
+
+
+def test_a_graph_without_nodes(tmp_path: Path) -> None:
+    pytest.importorskip("geff")
+    none = {"values": np.empty(0, np.int64), "missing": None}
+    write_foreign(tmp_path / "t.geff", t=none, track=none)
+    with pytest.raises(InputError, match=r"t\.geff holds no tracks"):
+        read_tracks(tmp_path / "t.geff")
+
+
+def test_our_own_graphs_keep_a_flat_z(tmp_path: Path) -> None:
+    pytest.importorskip("geff")
+    path = write_tracks(table_of(z=2.0), tmp_path / "t.geff")
+    assert read_tracks(path)["z"].tolist() == [2.0] * 6
+
+
 @pytest.mark.parametrize("suffix", [".xml", ".geff"])
 def test_nothing_is_written_over(suffix: str, tmp_path: Path) -> None:
     if suffix == ".geff":

@@ -154,13 +154,27 @@ def test_table_of_spots(tmp_path: Path) -> None:
     assert "calibration" not in in_pixels.attrs
 
 
+@pytest.mark.parametrize(
+    ("length", "time", "expected"),
+    [("nm", "min", (1e-3, 2.4)), ("micron", "frame", (1.0, None)), ("pixel", "ms", (None, 4e-5))],
+)
+def test_each_column_of_the_table_of_spots_has_its_own_unit(
+    tmp_path: Path, length: str, time: str, expected: tuple[float | None, float | None]
+) -> None:
+    tracks = read_tracks(save(tmp_path, SPOTS.format(length, time), "t.csv"))
+    calibration = tracks.attrs["calibration"]
+    assert (calibration.pixel_size, calibration.frame_interval) == expected
+
+
 def test_text_in_the_table_of_spots(tmp_path: Path) -> None:
     text = SPOTS.format("micron", "sec").replace("ID2,2,0,5.6,1.5", "ID2,2,0,5.6,oops")
     with pytest.raises(InputError, match="text 'oops' in column 'x', row 6"):
         read_tracks(save(tmp_path, text, "t.csv"))
 
 
-def test_table_of_spots_that_are_not_linked(tmp_path: Path) -> None:
-    text = "\n".join([*SPOTS.format("pixel", "frame").splitlines()[:4], "ID3,3,,5,9,9,0,0.04,1,1"])
+@pytest.mark.parametrize("n_lines", [1, 4, 5])
+def test_table_of_spots_that_are_not_linked(tmp_path: Path, n_lines: int) -> None:
+    lines = [*SPOTS.format("pixel", "frame").splitlines()[:4], "ID3,3,,5,9,9,0,0.04,1,1"]
+    text = "\n".join(lines[:n_lines])
     with pytest.raises(InputError, match=r"No spot of t\.csv belongs to a track"):
         read_tracks(save(tmp_path, text, "t.csv"))

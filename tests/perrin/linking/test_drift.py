@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,6 +129,19 @@ def test_images_tell_the_drift_and_its_error(n_frames: int, window: int) -> None
         spots, DriftCorrection(enabled=True, method="correlation", window=window), as_movie(movie)
     )
     assert corrected.groupby("particle")[["y", "x"]].std().max(axis=None) < 0.1
+
+
+def test_memory_for_images_is_little_more_than_the_images() -> None:
+    image = np.random.default_rng(0).poisson(20, (192, 192)).astype(np.uint16)
+    movie = np.repeat(image[None], 30, axis=0)
+    tracemalloc.start()
+    try:
+        drift_of_images(movie, 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Single precision: one real and one complex number for each pixel of each window.
+    assert peak < 1.5 * movie.size * (4 + 8)
 
 
 def test_a_shift_without_noise_is_found_to_a_hundredth_of_a_pixel() -> None:

@@ -82,3 +82,5 @@ def test_particles_that_vanish_are_noticed() -> None:
 def test_too_few_spots() -> None:
     with pytest.raises(InputError, match="Only 0 spots have others in the next frame"):
         suggest_search_range(walkers(20, 1, 64, 1.0))
+    with pytest.raises(InputError, match="Only 0 spots"):
+        suggest_search_range(walkers(20, 1, 64, 1.0).iloc[:0])
