@@ -18,7 +18,7 @@ from napari_perrin._layers import table_of_layer
 from napari_perrin._results_view import ResultsView
 from napari_perrin._saving import open_analysis, save_analysis
 from napari_perrin._step_widget import StepWidget
-from napari_perrin._switch_layer import show_switches
+from napari_perrin._usable import gone_meanwhile, missing_tracks
 from napari_perrin.curate._curator import Curator
 from perrin.analysis import Analysis, AnalysisParameters, analyze
 from perrin.errors import InputError, PerrinError, Progress
@@ -44,6 +44,7 @@ class _Judged(NamedTuple):
     analysis: Analysis
     features: pd.DataFrame
     recipe: Recipe
+    device: str
 
 
 class AnalyzeWidget(StepWidget):
@@ -62,6 +63,7 @@ class AnalyzeWidget(StepWidget):
             purpose="See how each track moves, and where that changes.",
             action="Analyze tracks",
         )
+        self.layer_choice.setToolTip("The Tracks layer that is analysed.")
         self.calibration_form = CalibrationForm()
         self.parameter_form = ParameterForm(AnalysisParameters)
         self.device_choice = QComboBox()
@@ -111,12 +113,7 @@ class AnalyzeWidget(StepWidget):
 
     def missing(self) -> str:
         """Say what is missing before tracks can be analysed."""
-        layer = self.layer_choice.layer
-        if layer is None:
-            return "Track particles first, or open a track table: File → Open Files."
-        if len(layer.data) == 0:
-            return f"The layer '{layer.name}' is empty: it holds no tracks."
-        return ""
+        return missing_tracks(self.layer_choice.layer)
 
     def layer_changed(self, layer: Tracks | None) -> None:
         """Show another layer's calibration and results."""
@@ -148,31 +145,30 @@ class AnalyzeWidget(StepWidget):
                 parameters=recipe.analysis,
                 progress=progress,
             )
-            return _Judged(layer, data, analysis, analysis_features(table, analysis), recipe)
+            features = analysis_features(table, analysis)
+            return _Judged(layer, data, analysis, features, recipe, device)
 
         return work
 
     def accept(self, result: _Judged) -> str:
         """Write the analysis into the layer's features and colour it by model."""
         layer = result.layer
-        if layer not in self.viewer.layers:
-            return f"The layer '{layer.name}' was removed meanwhile, and its analysis with it."
-        if layer.data is not result.data:
-            raise InputError(
-                f"The layer '{layer.name}' was edited while it was analysed. Analyze it again."
-            )
+        if gone := gone_meanwhile(self.viewer, layer, result.data, "Analyze it again."):
+            return gone
         add_features(layer, result.features, result.analysis.calibration)
-        analysis = Curator.of(self.viewer).noted(layer, result.analysis)
-        self.session.add_analysis(layer, analysis, result.recipe)
-        show_switches(self.viewer, layer, table_of_layer(layer), result.analysis)
+        curator = Curator.of(self.viewer)
+        curator.add_analysis(layer, result.analysis, result.recipe, result.device)
         self.session.current = layer
+        # What is shown is what is saved; another may have been chosen meanwhile.
+        self.layer_choice.layer = layer
         self._show_results(layer)
         self.results.color_by(MODEL)
         return ""
 
     def ask_and_save(self) -> None:
         """Ask for a folder and save the analysis there."""
-        if (chosen := ask_folder(self)) is not None:
+        layer = self.layer_choice.layer
+        if layer is not None and (chosen := ask_folder(self, layer.name)) is not None:
             self.save(chosen[0], overwrite=chosen[1])
 
     def save(self, folder: str, *, overwrite: bool = False) -> None:
@@ -202,6 +198,10 @@ class AnalyzeWidget(StepWidget):
         self.layer_choice.layer = layer
         self.parameter_form.set_parameters(saved.recipe.analysis)
         self.say(" ".join((f"Opened {folder}.", *saved.missing)))
+
+    def _lock(self, locked: bool) -> None:
+        super()._lock(locked)
+        self.open_button.setEnabled(not locked)
 
     def _show_results(self, layer: Tracks) -> None:
         analysis = self.session.record(layer).analysis

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pint
@@ -12,6 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_perrin._forms import ParameterForm
+from napari_perrin._layer_file import file_of
 from perrin.errors import PerrinError
 from perrin.tracks import Calibration
 
@@ -118,22 +117,9 @@ def _from_metadata(layer: Any) -> dict[str, float]:
 
 
 def _from_file(layer: Any) -> dict[str, float]:
-    path = layer.source.path
-    if path is None or not Path(path).is_file():
+    if (file := file_of(layer)) is None:
         return {}
-    return _of_file(str(path), Path(path).stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=32)
-def _of_file(path: str, _modified: int) -> dict[str, float]:
-    from perrin.io import read_movie
-
-    try:
-        calibration = read_movie(path).calibration
-    except (PerrinError, OSError):
-        # Not a movie that Perrin reads by itself; napari opened it through another reader.
-        return {}
-    return calibration.model_dump(exclude_none=True, exclude_defaults=True)
+    return file.calibration.model_dump(exclude_none=True, exclude_defaults=True)
 
 
 def _origin_sentence(calibration: Calibration, origins: list[str]) -> str:

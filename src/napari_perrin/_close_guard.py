@@ -19,15 +19,24 @@ __all__ = ["CloseGuard", "ask_folder"]
 _BUTTONS = QMessageBox.StandardButton
 
 
-def ask_folder(parent: Any) -> tuple[str, bool] | None:
+def ask_folder(parent: Any, name: str) -> tuple[str, bool] | None:
     """Ask for a folder for results, and whether earlier ones may be replaced.
+
+    Parameters
+    ----------
+    parent
+        The widget that asks.
+    name
+        Name of the layer they are of.
 
     Returns
     -------
     (folder, overwrite) or None
         ``None`` if nothing is to be saved after all.
     """
-    folder = QFileDialog.getExistingDirectory(parent, "Save the analysis into a folder")
+    folder = QFileDialog.getExistingDirectory(
+        parent, f"Save the analysis of '{name}' into a folder"
+    )
     if not folder:
         return None
     if not is_saved(folder):
@@ -90,7 +99,7 @@ class CloseGuard(QObject):
         return bool(answer == _BUTTONS.Discard)
 
     def _save(self, layer: Tracks) -> bool:
-        chosen = ask_folder(self.parent())
+        chosen = ask_folder(self.parent(), layer.name)
         if chosen is None:
             return False
         try:

@@ -12,12 +12,10 @@ from napari_perrin._calibration import METADATA_KEY, layer_geometry
 from napari_perrin._layers import table_of_layer, tracks_layer_data
 from napari_perrin._movie_layer import geometry_of
 from napari_perrin._samples import open_sample
-from napari_perrin._session import Session
-from napari_perrin._switch_layer import show_switches
-from napari_perrin.curate._curator import Curator
+from napari_perrin._session import Record, Session
+from napari_perrin.curate._curator import Curator, noted_by
 from napari_perrin.curate._edited import mark_edited, show_analysis
 from perrin.errors import InputError
-from perrin.filters import NO_FILTERS
 from perrin.pipeline import FINDING_STEPS, Recipe
 from perrin.quantities import MODEL
 from perrin.results import Source, save_results
@@ -45,7 +43,7 @@ def save_analysis(
     Raises
     ------
     InputError
-        If nothing was done yet that could be saved.
+        If nothing was done yet that could be saved, or tracks are not analysed any more.
     OutputError
         If the folder holds earlier results, or cannot be written to.
     """
@@ -54,10 +52,16 @@ def save_analysis(
         raise InputError("There is no analysis to save yet: analyze tracks first.")
     if curator.is_busy:
         raise InputError("Tracks that were edited are being analysed anew; save once that is done.")
+    if n_lacking := curator.not_analysed(layer):
+        raise InputError(
+            f"{n_lacking} tracks are not analysed, since that failed after an edit or they came "
+            "from elsewhere. Edit or undo something, and it is tried again, or analyze all tracks "
+            "anew; then save."
+        )
     recipe = (record.recipe or Recipe()).model_copy(update={"filters": curator.filters(layer)})
     curation = None if record.history is None else curator.history(layer).curation
     curated = curation is not None and bool(curation.operations)
-    source = _source(session, layer)
+    source = _source(record, layer)
     paths = save_results(
         folder,
         # How tracks of unknown origin were found is left out of the recipe.
@@ -91,6 +95,7 @@ def open_analysis(viewer: Any, folder: str) -> tuple[Tracks, Saved]:
         If the folder holds no tracks, or tables that cannot be used; nothing is opened then.
     """
     saved = open_saved(folder)
+    analysis = None if saved.analysis is None else noted_by(saved.history, saved.analysis)
     session = Session.of(viewer)
     viewer = session.viewer
     image, problem = _image(viewer, saved)
@@ -108,33 +113,22 @@ def open_analysis(viewer: Any, folder: str) -> tuple[Tracks, Saved]:
     layer: Tracks = viewer.add_layer(Layer.create(*data))
     record = session.record(layer)
     record.source, record.recipe = saved.source, saved.recipe
-    Curator.of(viewer).open(layer, saved.history)
-    if saved.analysis is not None:
-        show_analysis(layer, table, saved.analysis)
-        session.add_analysis(layer, saved.analysis, saved.recipe)
-        show_switches(viewer, layer, table, saved.analysis)
+    curator = Curator.of(viewer)
+    curator.open(layer, saved.history)
+    if analysis is not None:
+        show_analysis(layer, table, analysis)
+        curator.add_analysis(layer, analysis, saved.recipe)
         wanted = saved.source.color_by or MODEL
         layer.color_by = wanted if wanted in layer.features else MODEL
-    if saved.history.now.filters != NO_FILTERS and saved.analysis is not None:
-        per_track = saved.analysis.per_track
-        if "kept" in per_track:
-            kept = per_track["particle"][per_track["kept"].astype(bool)]
-            session.show_tracks(layer, kept.to_numpy())
     mark_edited(layer, bool(saved.history.curation.operations))
     record.unsaved = False
     session.current = layer
     return layer, saved
 
 
-def _source(session: Session, layer: Tracks) -> Source:
-    record = session.record(layer)
+def _source(record: Record, layer: Tracks) -> Source:
     known = record.source or Source()
-    images = [x for x in session.viewer.layers if isinstance(x, Image)]
-    movie = next((x for x in images if record.movie and x.name == record.movie.name), None)
     seen: dict[str, str | None] = {"layer": layer.name, "color_by": str(layer.color_by)}
-    if movie is not None:
-        seen["movie"] = movie.source.path
-        seen["sample"] = movie.metadata.get(METADATA_KEY, {}).get("sample")
     if layer.source.path is not None:
         seen["tracks"] = layer.source.path
     return known.model_copy(update=seen)

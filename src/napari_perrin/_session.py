@@ -48,12 +48,16 @@ class Record:
         them; all of them if ``None``.
     only_selected
         Whether the tracks that are not selected are hidden as well.
+    order
+        All track numbers in the order that the table sorts them in; by number if ``None``.
     history
         What was done to the tracks by hand, once anything was.
     show_rejected
         Whether tracks that were rejected are shown all the same.
     source
-        Where the tracks came from, if a folder of results says it.
+        Where the tracks came from, as far as that is known.
+    device
+        Where the networks ran in the analysis.
     unsaved
         Whether there is an analysis or a curation that no folder holds.
     """
@@ -65,9 +69,11 @@ class Record:
     selection: frozenset[int] = field(default_factory=frozenset)
     shown: npt.NDArray[np.int64] | None = None
     only_selected: bool = False
+    order: npt.NDArray[np.int64] | None = None
     history: History | None = None
     show_rejected: bool = False
     source: Source | None = None
+    device: str = "auto"
     unsaved: bool = False
 
     @property
@@ -87,8 +93,6 @@ class Session:
     Use :meth:`of`: there is one session for each viewer, and it ends with the viewer.
     """
 
-    tracked = Signal(object)
-    """A Tracks layer was made from a movie."""
     analyzed = Signal(object)
     """A Tracks layer was analysed; its record holds the analysis."""
     current_changed = Signal(object)
@@ -139,12 +143,17 @@ class Session:
         return self._records.setdefault(layer, Record())
 
     def add_tracks(
-        self, layer: Tracks, movie: Movie, localizations: pd.DataFrame, recipe: Recipe
+        self,
+        layer: Tracks,
+        movie: Movie,
+        localizations: pd.DataFrame,
+        recipe: Recipe,
+        source: Source | None = None,
     ) -> None:
         """Note that a layer holds the tracks found in a movie, and make it the current one."""
         record = self.record(layer)
         record.movie, record.localizations, record.recipe = movie, localizations, recipe
-        self.tracked.emit(layer)
+        record.source = source
         self.current = layer
 
     def add_analysis(self, layer: Tracks, analysis: Analysis, recipe: Recipe) -> None:
@@ -170,8 +179,10 @@ class Session:
 
     def show_tracks(self, layer: Tracks, particles: npt.NDArray[np.int64] | None) -> None:
         """Show some tracks of a layer, in the order given, and hide the others; or show all."""
-        self.record(layer).shown = particles
-        self.shown_changed.emit(layer)
+        record = self.record(layer)
+        if not _same(particles, record.shown):
+            record.shown = particles
+            self.shown_changed.emit(layer)
 
     def show_only_selected(self, layer: Tracks, only: bool) -> None:
         """Hide the tracks of a layer that are not selected, or show them again."""
@@ -183,3 +194,9 @@ class Session:
     def _on_removed(self, event: Any) -> None:
         if event.value is self.current:
             self.current = None
+
+
+def _same(one: npt.NDArray[Any] | None, other: npt.NDArray[Any] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)

@@ -9,16 +9,16 @@ from napari.layers import Layer, Points, Tracks
 
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._layers import points_layer_data
+from napari_perrin._movie_layer import geometry_of
+from napari_perrin.curate._edited import name_before_edits
 from perrin.analysis import Analysis
 from perrin.tracks import axes_of
 
-__all__ = ["GEOMETRY", "show_switches"]
+__all__ = ["show_switches"]
 
 _OF = "switches_of"
 _COLOR = "#f5f5f5"
 _SIZE = 7
-GEOMETRY = ("scale", "translate", "units", "axis_labels")
-"""What layers that lie on each other have in common."""
 
 
 def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Analysis) -> None:
@@ -37,7 +37,9 @@ def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Ana
     analysis
         What was found.
     """
+    visible = True
     for earlier in [each for each in viewer.layers if _is_of(each, layer)]:
+        visible = earlier.visible
         viewer.layers.remove(earlier)
     if analysis.switches.empty:
         return
@@ -45,15 +47,15 @@ def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Ana
     marks = analysis.switches.merge(table[where], on=where[:2], how="left")
     data, attributes, kind = points_layer_data(
         marks,
-        name=f"{layer.name}: switches",
-        geometry={name: getattr(layer, name) for name in GEOMETRY},
+        name=f"{name_before_edits(layer)}: switches",
+        geometry=geometry_of(layer),
         ndim=layer.ndim,
     )
     attributes |= {
         "symbol": "diamond",
         "border_color": _COLOR,
         "size": _SIZE,
-        "visible": True,
+        "visible": visible,
         "metadata": {METADATA_KEY: {_OF: id(layer)}},
     }
     selected = viewer.layers.selection.copy()

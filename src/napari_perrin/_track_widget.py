@@ -11,12 +11,13 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout
 from napari_perrin._calibration import CalibrationForm, find_calibration
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import points_layer_data, tracks_layer_data
-from napari_perrin._movie_layer import array_of, geometry_of, movie_problem
+from napari_perrin._movie_layer import array_of, geometry_of, movie_problem, source_of
 from napari_perrin._step_widget import StepWidget
 from napari_perrin.preview._panel import PreviewPanel
 from perrin.errors import InputError, Progress
 from perrin.io import Movie, as_movie
 from perrin.pipeline import Recipe, find_tracks
+from perrin.results import Source
 from perrin.suggestion import Suggestion, suggest_recipe
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class _Found(NamedTuple):
     tracks: pd.DataFrame
     geometry: dict[str, Any]
     ndim: int
+    source: Source
 
 
 class TrackWidget(StepWidget):
@@ -52,6 +54,7 @@ class TrackWidget(StepWidget):
             purpose="Find particles in a movie and link them to tracks.",
             action="Track particles",
         )
+        self.layer_choice.setToolTip("The movie to find particles in: frames along the first axis.")
         self.calibration_form = CalibrationForm()
         self.recipe_form = ParameterForm(
             Recipe, skip=("calibration", "analysis", "filters"), unfolded=("detector", "linker")
@@ -121,12 +124,12 @@ class TrackWidget(StepWidget):
         if problem := self.missing():
             raise InputError(problem)
         array, name, ndim = array_of(layer), layer.name, layer.ndim
-        geometry = geometry_of(layer)
+        geometry, source = geometry_of(layer), source_of(layer)
 
         def work(progress: Progress) -> _Found:
             movie = as_movie(array, recipe.calibration, name)
             localizations, tracks = find_tracks(movie, recipe, progress=progress)
-            return _Found(movie, recipe, localizations, tracks, geometry, ndim)
+            return _Found(movie, recipe, localizations, tracks, geometry, ndim, source)
 
         return work
 
@@ -152,7 +155,9 @@ class TrackWidget(StepWidget):
                 ndim=result.ndim,
             )
         )
-        self.session.add_tracks(layer, result.movie, result.localizations, result.recipe)
+        self.session.add_tracks(
+            layer, result.movie, result.localizations, result.recipe, result.source
+        )
         n_tracks = result.tracks["particle"].nunique()
         return (
             f"{n_tracks} tracks from {len(result.localizations)} localizations "

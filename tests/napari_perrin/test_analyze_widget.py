@@ -296,7 +296,7 @@ def test_a_layer_that_is_edited_meanwhile_gets_no_stale_numbers(
         moved[:, 2:] += 1
         layer.data = moved
         go.set()
-    assert "was edited while it was analysed" in widget.message.text()
+    assert "was edited meanwhile. Analyze it again" in widget.message.text()
     assert "model" not in layer.features
 
 
@@ -337,3 +337,21 @@ def test_analysing_twice_gives_the_same_and_one_table(
     run(analyzed)
     assert_frame_equal(layer.features, first)
     assert_frame_equal(table_of_layer(layer), validate_tracks(tracks))
+
+
+def test_what_is_saved_is_what_is_shown_whatever_was_chosen_meanwhile(
+    viewer: Any, dock: Any, layer: Any, held: Any, qtbot: Any, tracks: pd.DataFrame
+) -> None:
+    reached, go = held
+    widget = dock("Analyze tracks")
+    widget.device_choice.setCurrentText("CPU")
+    qtbot.mouseClick(widget.run_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(reached.is_set, timeout=60_000)
+    assert not widget.open_button.isEnabled()
+    viewer.add_layer(Layer.create(*tracks_layer_data(validate_tracks(tracks), name="fresh")))
+    with qtbot.waitSignal(widget.finished, timeout=60_000):
+        widget.layer_choice.layer = viewer.layers["fresh"].__wrapped__
+        go.set()
+    assert widget.layer_choice.layer is layer
+    assert widget.open_button.isEnabled()
+    assert widget.session.record(layer).device == "cpu"

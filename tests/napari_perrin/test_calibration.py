@@ -11,6 +11,7 @@ import tifffile
 from napari.layers import Image, Tracks
 
 from napari_perrin._calibration import CalibrationForm, find_calibration, layer_geometry
+from napari_perrin._movie_layer import movie_problem
 from perrin.tracks import Calibration
 
 FRAMES = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
@@ -79,3 +80,40 @@ def test_the_form_says_what_is_missing(qtbot: Any) -> None:
     form.form.fields["frame_interval"].value = 0.02
     assert not form.origin.isVisible()
     assert form.calibration() == Calibration(pixel_size=0.1, frame_interval=0.02)
+
+
+def test_channels_are_no_depth_and_have_one_calibration(tmp_path: Path, model: Any) -> None:
+    path, frames = tmp_path / "two.tif", np.stack([FRAMES, FRAMES[::-1]], axis=1)
+    tifffile.imwrite(
+        path, frames, imagej=True, resolution=(4.0, 4.0),
+        metadata={"axes": "TCYX", "unit": "um", "finterval": 0.125},
+    )  # fmt: skip
+    (layer,) = model.open(path, plugin="napari")
+    assert "is the channel" in movie_problem(layer)
+    assert find_calibration(layer).calibration.pixel_size == pytest.approx(0.25)
+    for one in model.open(path, plugin="napari", channel_axis=1):
+        assert movie_problem(one) == ""
+        assert find_calibration(one).calibration.frame_interval == pytest.approx(0.125)
+
+
+def test_the_axis_says_whether_it_is_the_channel() -> None:
+    stack = np.zeros((3, 2, 4, 5), np.uint8)
+    assert "is the channel" in movie_problem(Image(stack, axis_labels=("t", "c", "y", "x")))
+    assert movie_problem(Image(stack, axis_labels=("t", "z", "y", "x"))) == ""
+
+
+def test_from_the_zarr_folder_that_the_layer_was_opened_from(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    path = tmp_path / "beads.ome.zarr"
+    group = zarr.create_group(str(path), zarr_format=2)
+    group.create_array("0", data=FRAMES)
+    scales = {"type": "scale", "scale": [0.125, 0.25, 0.25]}
+    axes = [{"name": "t", "type": "time", "unit": "second"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    part = {"path": "0", "coordinateTransformations": [scales]}
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [part]}]
+    layer = Image(FRAMES)
+    layer._source = layer.source.model_copy(update={"path": str(path)})
+    calibration = find_calibration(layer).calibration
+    assert calibration.pixel_size == pytest.approx(0.25)
+    assert calibration.frame_interval == pytest.approx(0.125)

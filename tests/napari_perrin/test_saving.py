@@ -20,11 +20,14 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 from napari_perrin._close_guard import CloseGuard
 from napari_perrin._features import add_features, analysis_features
 from napari_perrin._layers import table_of_layer, tracks_layer_data
+from napari_perrin._movie_layer import source_of
+from napari_perrin._saving import save_analysis
 from napari_perrin._session import Session
 from napari_perrin.curate._curator import Curator
 from perrin import Analysis, Calibration, Recipe, analyze, as_movie
 from perrin.cli import perrin_command
 from perrin.filters import TrackFilters
+from perrin.results import Source
 from perrin.saved import open_saved
 from perrin.tracks import validate_tracks
 
@@ -53,7 +56,8 @@ def analyzed(viewer: Any, paths: np.ndarray, analysis: Analysis, movie_file: Pat
     layer: Tracks = viewer.__wrapped__.add_layer(Layer.create(*data))
     session = Session.of(viewer)
     recipe = Recipe(calibration=CALIBRATION)
-    session.add_tracks(layer, as_movie(image.data, CALIBRATION, image.name), table, recipe)
+    found_in = as_movie(image.data, CALIBRATION, image.name)
+    session.add_tracks(layer, found_in, table, recipe, source_of(image))
     add_features(layer, analysis_features(table, analysis), CALIBRATION)
     session.add_analysis(layer, analysis, recipe)
     return layer
@@ -233,3 +237,30 @@ def test_earlier_results_are_replaced_only_if_that_is_agreed_to(
         answer(qtbot, button)
         qtbot.mouseClick(widget.results.save_button, Qt.MouseButton.LeftButton)
         assert ((tmp_path / "tracks.csv").read_text() == "mine") == kept
+
+
+def test_another_movie_of_the_same_name_is_not_taken_for_the_source(
+    model: Any, paths: np.ndarray, movie: np.ndarray, tmp_path: Path
+) -> None:
+    session, table, recipe = Session.of(model), _table(paths), Recipe(calibration=CALIBRATION)
+    data = tracks_layer_data(table, name="beads", calibration=CALIBRATION)
+    layer = model.add_layer(Layer.create(*data))
+    found_in = as_movie(movie, CALIBRATION, "walkers")
+    session.add_tracks(layer, found_in, table, recipe, Source(movie="first/walkers.tif"))
+    Curator.of(model).label(layer, [2], "bound")
+    other = model.add_image(movie, name="walkers")
+    other._source = other.source.model_copy(update={"path": "second/walkers.tif"})
+    save_analysis(session, layer, str(tmp_path / "saved"))
+    assert Source.read(tmp_path / "saved" / "source.yaml").movie == "first/walkers.tif"
+
+
+def test_the_question_for_a_folder_names_the_layer(
+    closes: Callable[[], bool], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda _parent, title: titles.append(title) or ""
+    )
+    answer(qtbot, BUTTONS.Save)
+    assert not closes()
+    assert titles == ["Save the analysis of 'beads' into a folder"]

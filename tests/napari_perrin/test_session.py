@@ -36,12 +36,11 @@ def test_records_belong_to_layers() -> None:
 def test_what_is_made_is_told_and_becomes_current() -> None:
     viewer, layer, heard = ViewerModel(), a_layer(), []
     session = Session.of(viewer)
-    session.tracked.connect(lambda given: heard.append(("tracked", given)))
-    session.current_changed.connect(lambda given: heard.append(("current", given)))
+    session.current_changed.connect(heard.append)
     movie = as_movie(np.arange(60).reshape(3, 4, 5))
     spots = pd.DataFrame({"frame": [0], "y": [1.0], "x": [1.0]})
     session.add_tracks(layer, movie, spots, Recipe())
-    assert heard == [("tracked", layer), ("current", layer)]
+    assert heard == [layer]
     assert session.record(layer).movie is movie
     assert session.record(layer).localizations is spots
 

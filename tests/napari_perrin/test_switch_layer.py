@@ -59,3 +59,14 @@ def test_a_new_analysis_replaces_the_marks_of_its_own_layer_alone(viewer: Any, l
     assert [len(points.data) for points in marks(viewer)] == [1, 2]
     show_switches(viewer, layer, table, found())
     assert [points.name for points in marks(viewer)] == ["mine"]
+
+
+def test_marks_turn_with_the_tracks_and_stay_hidden(viewer: Any, layer: Any) -> None:
+    table = table_of_layer(layer)
+    layer.rotate = 30
+    show_switches(viewer, layer, table, found((0, 10)))
+    (points,) = marks(viewer)
+    np.testing.assert_allclose(points.rotate, layer.rotate)
+    points.visible = False
+    show_switches(viewer, layer, table, found((0, 12)))
+    assert not marks(viewer)[0].visible

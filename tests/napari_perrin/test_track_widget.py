@@ -15,9 +15,9 @@ from qtpy.QtCore import Qt
 
 from napari_perrin import _track_widget
 from napari_perrin._session import Session
-from napari_perrin.preview._layer import is_preview
 from perrin.io import as_movie
 from perrin.pipeline import Recipe, find_tracks
+from perrin.results import Source
 from perrin.tracks import Calibration
 
 GEOMETRY = {"scale": (0.05, 0.1, 0.1), "units": ("s", "um", "um")}
@@ -26,13 +26,14 @@ RECIPE = Recipe(calibration=Calibration(pixel_size=0.1, frame_interval=0.05))
 
 def kept(viewer: Any) -> list[str]:
     """Names of the layers that are no preview."""
-    return [layer.name for layer in viewer.layers if not is_preview(layer)]
+    return [layer.name for layer in viewer.layers if layer.name != "Preview, not saved"]
 
 
 def test_tracks_of_a_movie_become_a_layer(
     viewer: Any, dock: Any, run: Any, choose: Any, movie: np.ndarray, paths: np.ndarray
 ) -> None:
-    viewer.add_image(movie, name="beads", **GEOMETRY)
+    noted = {"perrin": {"sample": "beads_of_glass"}}
+    viewer.add_image(movie, name="beads", metadata=noted, **GEOMETRY)
     viewer.add_image(np.zeros_like(movie), name="other")
     widget = dock("Track particles")
     choose(widget.layer_choice, "beads")
@@ -48,6 +49,7 @@ def test_tracks_of_a_movie_become_a_layer(
     record = session.record(session.current)
     assert_frame_equal(record.localizations, expected.localizations)
     assert record.recipe == RECIPE
+    assert record.source == Source(sample="beads_of_glass")
     assert len(layer.data) == len(expected.tracks)
     assert {"row", "particle", "mass"} <= set(layer.features)
     # The particles are where they were put: a tenth of a pixel is what shot noise allows here.

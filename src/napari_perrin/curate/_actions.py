@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from napari.layers import Tracks
 
 from napari_perrin._session import Session
@@ -85,7 +86,7 @@ class CurationActions:
 
     @property
     def selected(self) -> list[int]:
-        """Numbers of the tracks that are selected, and are there."""
+        """Numbers of the tracks that are selected, and neither gone nor hidden."""
         layer = self._session.current
         if layer is None:
             return []
@@ -93,7 +94,11 @@ class CurationActions:
             tracks = LayerTracks.of(layer)
         except InputError:
             return []
-        return [int(x) for x in tracks.among(self._session.record(layer).selection)]
+        record = self._session.record(layer)
+        here = tracks.among(record.selection)
+        if record.shown is not None:
+            here = here[np.isin(here, record.shown)]
+        return [int(x) for x in here]
 
     def is_possible(self, name: str) -> bool:
         """Say whether something can be done now."""

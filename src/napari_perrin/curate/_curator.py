@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from napari.layers import Tracks
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 
-from napari_perrin._jobs import Job
 from napari_perrin._layers import table_of_layer
 from napari_perrin._session import Session
 from napari_perrin._switch_layer import show_switches
@@ -23,8 +24,11 @@ from napari_perrin.curate._edited import (
     show_analysis,
     show_labels,
 )
+from napari_perrin.curate._reanalysis import Reanalysis
+from napari_perrin.inspect._layer_tracks import COUNTED, LayerTracks
 from perrin.analysis import Analysis
 from perrin.curation import (
+    CURATED_COLUMNS,
     Change,
     Delete,
     Filter,
@@ -33,13 +37,14 @@ from perrin.curation import (
     Judge,
     Label,
     Operation,
-    reanalyze,
     with_notes,
 )
-from perrin.errors import InputError, PerrinError, Progress
+from perrin.errors import InputError
 from perrin.filters import NO_FILTERS, TrackFilters
+from perrin.pipeline import Recipe
+from perrin.quantities import MODEL
 
-__all__ = ["Curator"]
+__all__ = ["Curator", "noted_by"]
 
 # Filters are dragged; what they keep is noted in the analysis once they rest.
 _REST_MS = 300
@@ -62,8 +67,9 @@ class Curator:
         self._session = Session.of(viewer)
         # The rows that a history stands for: others may have changed the layer since.
         self._rows: WeakKeyDictionary[Tracks, Any] = WeakKeyDictionary()
-        self._waiting: WeakKeyDictionary[Tracks, set[int]] = WeakKeyDictionary()
-        self._job: Job | None = None
+        self._reanalysis = Reanalysis(
+            self._session, lambda layer: self.history(layer).now.table(), self._accept
+        )
         self._rest = QTimer()
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
@@ -81,7 +87,7 @@ class Curator:
     @property
     def is_busy(self) -> bool:
         """Whether tracks are being analysed anew."""
-        return self._job is not None
+        return self._reanalysis.is_busy
 
     def history(self, layer: Tracks) -> History:
         """Return what was done to a layer; nothing yet if its rows came from elsewhere since.
@@ -103,6 +109,15 @@ class Curator:
         self._session.record(layer).history = history
         self._rows[layer] = layer.data
         self._show(layer)
+
+    def add_analysis(
+        self, layer: Tracks, analysis: Analysis, recipe: Recipe, device: str = "auto"
+    ) -> None:
+        """Note the analysis of a whole layer, mark its switches and show what filters keep."""
+        self._session.record(layer).device = device
+        self._session.add_analysis(layer, self.noted(layer, analysis), recipe)
+        self._mark_switches(layer)
+        self.show_kept(layer)
 
     def judge(self, layer: Tracks, particles: Collection[int], *, accept: bool) -> None:
         """Accept tracks, or reject them."""
@@ -147,6 +162,7 @@ class Curator:
         if filters != self.filters(layer):
             self.history(layer).do(Filter(filters=filters))
             record.unsaved = record.unsaved or record.analysis is not None
+            self.show_kept(layer)
             self._filtered = ref(layer)
             self._rest.start()
 
@@ -154,6 +170,53 @@ class Curator:
         """Return the filters of a layer."""
         history = self._session.record(layer).history
         return NO_FILTERS if history is None else history.now.filters
+
+    def kept(self, layer: Tracks) -> npt.NDArray[np.bool_]:
+        """Say which tracks of a layer are shown: those that every filter keeps, none rejected.
+
+        Of tracks that are being analysed anew only what can be counted is filtered.
+
+        Returns
+        -------
+        array of bool, shape (n_tracks,)
+            In the order of their numbers.
+
+        Raises
+        ------
+        InputError
+            If the layer holds no track table.
+        """
+        record, tracks = self._session.record(layer), LayerTracks.of(layer)
+        kept = np.ones(tracks.particles.size, np.bool_)
+        if (filters := self.filters(layer)) != NO_FILTERS:
+            numbers = tracks.numbers(record.analysis)
+            known = [*numbers.select_dtypes("number"), MODEL]
+            kept = filters.of_columns([name for name in known if name in numbers]).kept(numbers)
+            if record.analysis is not None:
+                lacking = ~np.isin(tracks.particles, record.analysis.per_track["particle"])
+                kept[lacking] = filters.of_columns(COUNTED).kept(numbers)[lacking]
+        if not record.show_rejected:
+            kept &= ~tracks.are(record.rejected)
+        return kept
+
+    def show_kept(self, layer: Tracks) -> None:
+        """Show the tracks of a layer that :meth:`kept` says, in the order of the table."""
+        record, tracks = self._session.record(layer), LayerTracks.of(layer)
+        kept, order = self.kept(layer), tracks.particles
+        if record.order is not None:
+            here = record.order[np.isin(record.order, order)]
+            order = np.concatenate((here, np.setdiff1d(order, here)))
+        plain = record.order is None and bool(kept.all())
+        shown = None if plain else order[np.isin(order, tracks.particles[kept])]
+        self._session.show_tracks(layer, shown)
+
+    def not_analysed(self, layer: Tracks) -> int:
+        """Return how many tracks of a layer its analysis does not know, if there is one."""
+        analysis = self._session.record(layer).analysis
+        if analysis is None:
+            return 0
+        known = np.isin(LayerTracks.of(layer).particles, analysis.per_track["particle"])
+        return int((~known).sum())
 
     def undo(self, layer: Tracks) -> None:
         """Take back what was done last."""
@@ -170,10 +233,9 @@ class Curator:
 
     def noted(self, layer: Tracks, analysis: Analysis) -> Analysis:
         """Return an analysis of a layer with what was said of its tracks by hand."""
-        history = self._session.record(layer).history
-        if history is None or not (history.done or history.now.filters != NO_FILTERS):
+        if self._session.record(layer).history is None:
             return analysis
-        return with_notes(analysis, history.now)
+        return noted_by(self.history(layer), analysis)
 
     def _do(self, layer: Tracks, operation: Operation) -> bool:
         try:
@@ -203,6 +265,7 @@ class Curator:
             record.analysis = self.noted(layer, record.analysis)
             if isinstance(change.operation, Judge):
                 self._mark_switches(layer)
+            self._reanalysis.retry(layer)
         mark_edited(layer, bool(history.curation.operations))
         self._show(layer)
 
@@ -217,35 +280,37 @@ class Curator:
                 for rows in (getattr(known, name),)
             }
             record.analysis = replace(known, **kept)
-        if record.shown is not None:
-            # Pieces of a track that is shown are shown.
-            here = np.array(sorted(changed & set(history.now.owner.tolist())), np.int64)
-            record.shown = np.union1d(record.shown, here)
         replace_rows(layer, table, changed)
         self._rows[layer] = layer.data
+        self.show_kept(layer)
         layer.events.data(value=layer.data)
         if record.analysis is not None:
             self._mark_switches(layer)
-            self._waiting.setdefault(layer, set()).update(changed)
-            self._analyze_next()
+            self._reanalysis.add(layer, changed)
 
     def _mark_switches(self, layer: Tracks) -> None:
         """Mark the switches of all tracks but those that were rejected."""
-        analysis, now = self._session.record(layer).analysis, self.history(layer).now
-        if analysis is not None:
-            rejected = analysis.switches["particle"].isin(now.rejected)
-            seen = replace(analysis, switches=analysis.switches[~rejected])
-            show_switches(self._session.viewer, layer, now.table(), seen)
+        record = self._session.record(layer)
+        if (analysis := record.analysis) is None:
+            return
+        if record.history is None:
+            show_switches(self._session.viewer, layer, table_of_layer(layer), analysis)
+            return
+        now = self.history(layer).now
+        rejected = analysis.switches["particle"].isin(now.rejected)
+        seen = replace(analysis, switches=analysis.switches[~rejected])
+        show_switches(self._session.viewer, layer, now.table(), seen)
 
     def _show(self, layer: Tracks) -> None:
         record, history = self._session.record(layer), self.history(layer)
         show_labels(layer, history.now)
         hide_tracks(layer, frozenset() if record.show_rejected else history.now.rejected)
+        self.show_kept(layer)
         self._session.curated.emit(layer)
 
     def _on_rest(self) -> None:
         layer = None if self._filtered is None else self._filtered()
-        if layer is None or not self._is_open(layer) or self._waiting.get(layer):
+        if layer is None or not self._is_open(layer) or self._reanalysis.waits(layer):
             return
         record = self._session.record(layer)
         if record.analysis is not None:
@@ -256,45 +321,25 @@ class Curator:
         viewer = self._session.viewer
         return viewer is not None and layer in viewer.layers
 
-    def _analyze_next(self) -> None:
-        if self._job is not None:
-            return
-        layer = next((x for x, numbers in self._waiting.items() if numbers), None)
-        analysis = None if layer is None else self._session.record(layer).analysis
-        if layer is None or analysis is None:
-            return
-        changed, self._waiting[layer] = frozenset(self._waiting[layer]), set()
-        data, table = layer.data, self.history(layer).now.table()
+    def _accept(self, layer: Tracks, table: pd.DataFrame, fresh: Analysis) -> None:
+        record = self._session.record(layer)
+        record.analysis = self.noted(layer, fresh)
+        show_analysis(layer, table, record.analysis)
+        self._mark_switches(layer)
+        self.show_kept(layer)
+        self._session.analyzed.emit(layer)
 
-        def work(progress: Progress) -> Analysis:
-            return reanalyze(analysis, table, changed, progress=progress)
 
-        def succeed(fresh: Analysis) -> None:
-            if not self._is_open(layer):
-                return
-            if layer.data is not data:
-                # Edited once more meanwhile: these tracks wait together with those.
-                self._waiting[layer] |= changed
-                return
-            record = self._session.record(layer)
-            known = record.analysis
-            if known is None or changed & set(known.per_track["particle"]):
-                # Everything was analysed anew meanwhile.
-                return
-            record.analysis = self.noted(layer, fresh)
-            show_analysis(layer, table, record.analysis)
-            self._mark_switches(layer)
-            self._session.analyzed.emit(layer)
+def noted_by(history: History, analysis: Analysis) -> Analysis:
+    """Return an analysis with what was said of its tracks by hand, and nothing else of the kind.
 
-        def end() -> None:
-            self._job = None
-            self._analyze_next()
-
-        def fail(error: Exception) -> None:
-            show_error(str(error) if isinstance(error, PerrinError) else repr(error))
-
-        self._job = Job(work, quiet=True)
-        self._job.succeeded.connect(succeed)
-        self._job.failed.connect(fail)
-        self._job.finished.connect(end)
-        self._job.start()
+    Raises
+    ------
+    InputError
+        If there is a filter of something that is not known of tracks.
+    """
+    if history.done or history.now.filters != NO_FILTERS:
+        return with_notes(analysis, history.now)
+    # What was said before may have been undone.
+    before = analysis.per_track.drop(columns=list(CURATED_COLUMNS), errors="ignore")
+    return replace(analysis, per_track=before)

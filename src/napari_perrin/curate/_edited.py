@@ -18,7 +18,10 @@ from perrin.analysis import Analysis
 from perrin.curation import CuratedTracks
 from perrin.quantities import MODEL
 
-__all__ = ["LABEL", "hide_tracks", "mark_edited", "replace_rows", "show_analysis", "show_labels"]
+__all__ = [
+    "LABEL", "hide_tracks", "mark_edited", "name_before_edits", "replace_rows", "show_analysis",
+    "show_labels",
+]  # fmt: skip
 
 LABEL = "label"
 """Feature that holds the label that a track was given, as a code."""
@@ -53,6 +56,8 @@ def replace_rows(layer: Tracks, table: pd.DataFrame, changed: frozenset[int]) ->
         layer.color_by = "track_id"
         layer.data = data
         layer.features = features
+        # New data take it away.
+        layer.graph = attributes["graph"]
     layer.color_by = colored_by if colored_by in layer.features else "track_id"
 
 
@@ -114,7 +119,12 @@ def mark_edited(layer: Tracks, edited: bool) -> None:
     if edited and _MARK not in layer.name:
         layer.name = f"{layer.name}{_MARK}"
     elif not edited:
-        layer.name = layer.name.replace(_MARK, "")
+        layer.name = name_before_edits(layer)
+
+
+def name_before_edits(layer: Tracks) -> str:
+    """Return a layer's name without the mark that it was edited."""
+    return str(layer.name).replace(_MARK, "")
 
 
 def _owners(layer: Tracks) -> np.ndarray[Any, np.dtype[np.int64]]:

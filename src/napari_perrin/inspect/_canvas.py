@@ -104,6 +104,8 @@ class Canvas:
         order = tracks.particles if record.shown is None else record.shown
         if record.shown is None:
             order = order[record.counts(order)]
+        # Others may have changed the layer's rows.
+        order = order[np.isin(order, tracks.particles)]
         if order.size == 0:
             return
         here = np.flatnonzero(np.isin(order, list(record.selection)))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -94,13 +91,9 @@ class FilterPanel(QWidget):
         models = self.models.chosen() if MODEL in columns else others.models
         return TrackFilters(ranges=ranges, models=models)
 
-    def kept(self) -> npt.NDArray[np.bool_]:
-        """Say which tracks of the table the filters keep, in the order of their numbers."""
+    def settle(self) -> None:
+        """Say no more that a filter was moved: what it says now is known."""
         self._follow.stop()
-        chosen = self.chosen(TrackFilters())
-        used = [*chosen.ranges, *([MODEL] if chosen.models is not None else [])]
-        columns = {name: self._model.values(name) for name in used}
-        return chosen.kept(pd.DataFrame(columns, index=range(self._model.n_tracks)))
 
     def show_table(self, filters: TrackFilters) -> None:
         """Follow another table: the same quantities where it has them, and other filters."""

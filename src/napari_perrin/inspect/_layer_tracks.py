@@ -14,9 +14,12 @@ from napari_perrin._layers import table_of_layer
 from perrin.analysis import Analysis
 from perrin.tracks import axes_of, index_tracks
 
-__all__ = ["LayerTracks"]
+__all__ = ["COUNTED", "LayerTracks"]
 
 Ints = npt.NDArray[np.int64]
+
+COUNTED = ("particle", "first_frame", "n_points")
+"""What is known of tracks without any analysis."""
 
 
 class LayerTracks:

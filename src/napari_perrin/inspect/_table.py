@@ -86,7 +86,7 @@ class TableWidget(TracksView):
         self.only_selected.toggled.connect(self._on_only_selected)
         self.go_button.clicked.connect(self.go_to_first_frame)
         self.filter_panel.changed.connect(self.apply_filters)
-        self.filter_panel.cleared.connect(lambda: self.only_selected.setChecked(False))
+        self.filter_panel.cleared.connect(self._on_cleared)
         self.model.modelReset.connect(self._on_reset)
         if (chosen := self.table.selectionModel()) is not None:
             chosen.selectionChanged.connect(self._on_rows_selected)
@@ -140,13 +140,11 @@ class TableWidget(TracksView):
 
     def apply_filters(self) -> None:
         """Show the tracks that every filter keeps, here and in the canvas."""
-        kept = self.filter_panel.kept()
+        self.filter_panel.settle()
+        kept, curator = np.ones(self.model.n_tracks, np.bool_), self.curation.curator
         if self.layer is not None and self.tracks is not None:
-            record = self.session.record(self.layer)
-            if record.history is not None and not record.show_rejected:
-                kept &= ~self.tracks.are(record.history.now.rejected)
-            chosen = self.filter_panel.chosen(self._filters())
-            self.curation.curator.filter(self.layer, chosen)
+            curator.filter(self.layer, self.filter_panel.chosen(self._filters()))
+            kept = curator.kept(self.layer)
         self.model.keep(kept)
 
     def go_to_first_frame(self) -> None:
@@ -210,8 +208,8 @@ class TableWidget(TracksView):
     def _on_reset(self) -> None:
         """Let the canvas follow what the table shows, and in which order."""
         if self.layer is not None and self.tracks is not None:
-            shown = None if self.model.is_plain else self.model.particles
-            self.session.show_tracks(self.layer, shown)
+            self.session.record(self.layer).order = self.model.order
+            self.curation.curator.show_kept(self.layer)
         # A reset of the model unselects every row.
         self.show_selection()
 
@@ -238,6 +236,12 @@ class TableWidget(TracksView):
         if filters != self.filter_panel.chosen(filters):
             self.filter_panel.show_filters(filters)
         self.apply_filters()
+
+    def _on_cleared(self) -> None:
+        self.only_selected.setChecked(False)
+        if self.layer is not None and self.tracks is not None:
+            # Filters of what the table does not show as well.
+            self.curation.curator.filter(self.layer, NO_FILTERS)
 
     def _on_double_clicked(self, index: QModelIndex) -> None:
         self._go_to(int(self.model.particles[index.row()]))

@@ -125,12 +125,11 @@ class TrackTableModel(QAbstractTableModel):
         return np.asarray(self._numbers["particle"].to_numpy()[self._rows], dtype=np.int64)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether all tracks are shown, in the order of their numbers."""
-        return bool(self._kept.all()) and self._sorted_by == (
-            "particle",
-            Qt.SortOrder.AscendingOrder,
-        )
+    def order(self) -> Ints | None:
+        """Numbers of all tracks, shown or not, as they are sorted; ``None`` if by number."""
+        if self._sorted_by == ("particle", Qt.SortOrder.AscendingOrder):
+            return None
+        return np.asarray(self._numbers["particle"].to_numpy()[self._order], dtype=np.int64)
 
     def rows_of(self, particles: Iterable[int]) -> Ints:
         """Return the rows, from top to bottom, of those of some tracks that are shown."""

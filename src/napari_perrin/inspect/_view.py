@@ -14,14 +14,13 @@ from napari_perrin._close_guard import CloseGuard
 from napari_perrin._layer_choice import LayerChoice
 from napari_perrin._session import Session
 from napari_perrin._step_widget import StepWidget
+from napari_perrin._usable import NO_TRACKS
 from napari_perrin.inspect._canvas import Canvas
 from napari_perrin.inspect._layer_tracks import LayerTracks
 from perrin.errors import InputError
 from perrin.tracks import Calibration
 
-__all__ = ["NO_TRACKS", "TracksView"]
-
-NO_TRACKS = "Track particles first, or open a track table: File → Open Files."
+__all__ = ["TracksView"]
 
 
 class TracksView(QWidget):

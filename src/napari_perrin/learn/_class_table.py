@@ -9,6 +9,9 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_perrin._calibration import METADATA_KEY
+from napari_perrin._session import Session
+from napari_perrin.curate._edited import LABEL, name_before_edits
+from napari_perrin.population._truth_layers import is_of_faults
 
 __all__ = ["BY_LABEL", "ClassTable"]
 
@@ -36,7 +39,8 @@ class ClassTable(QTableWidget):
         super().__init__(0, 2)
         self._viewer = viewer
         self._layers: list[Tracks] = []
-        self._known: dict[int, tuple[bool, str]] = {}
+        # Whether it is used, and the class that was typed.
+        self._known: dict[int, tuple[bool, str | None]] = {}
         self.setHorizontalHeaderLabels(["Tracks", "Class"])
         for header, mode in (
             (self.horizontalHeader(), QHeaderView.ResizeMode.Stretch),
@@ -55,12 +59,13 @@ class ClassTable(QTableWidget):
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.refresh)
+        Session.of(viewer).curated.connect(self.refresh)
         self.refresh()
 
     def chosen(self) -> list[tuple[Tracks, str]]:
         """Return the ticked layers and their classes."""
         return [
-            (layer, name)
+            (layer, _class_of(layer) if name is None else name)
             for layer in self._layers
             for used, name in (self._known[id(layer)],)
             if used
@@ -68,20 +73,22 @@ class ClassTable(QTableWidget):
 
     def refresh(self, _event: Any = None) -> None:
         """Offer the layers there are now; what was chosen stays."""
-        self._layers = [layer for layer in reversed(self._viewer.layers) if type(layer) is Tracks]
+        self._layers = [
+            layer
+            for layer in reversed(self._viewer.layers)
+            if type(layer) is Tracks and not is_of_faults(layer)
+        ]
         here = {id(layer) for layer in self._layers}
         self._known = {key: value for key, value in self._known.items() if key in here}
         with QSignalBlocker(self):
             self.setRowCount(len(self._layers))
             for row, layer in enumerate(self._layers):
-                labelled = "labels" in layer.metadata.get(METADATA_KEY, {})
-                default = BY_LABEL if labelled else layer.name
-                used, name = self._known.setdefault(id(layer), (True, default))
+                used, name = self._known.setdefault(id(layer), (True, None))
                 item = QTableWidgetItem(layer.name)
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked if used else Qt.CheckState.Unchecked)
                 self.setItem(row, 0, item)
-                self.setItem(row, 1, QTableWidgetItem(name))
+                self.setItem(row, 1, QTableWidgetItem(_class_of(layer) if name is None else name))
         self.changed.emit()
 
     def _on_item(self, item: QTableWidgetItem) -> None:
@@ -89,5 +96,12 @@ class ClassTable(QTableWidget):
         name = self.item(item.row(), 1)
         if used is not None and name is not None:
             ticked = used.checkState() == Qt.CheckState.Checked
-            self._known[id(self._layers[item.row()])] = (ticked, name.text().strip())
+            layer, typed = self._layers[item.row()], name.text().strip()
+            self._known[id(layer)] = (ticked, None if typed == _class_of(layer) else typed)
             self.changed.emit()
+
+
+def _class_of(layer: Tracks) -> str:
+    """Return the class of a layer for which none was typed."""
+    names = layer.metadata.get(METADATA_KEY, {}).get("names", {})
+    return BY_LABEL if names.get(LABEL) else name_before_edits(layer)

@@ -15,6 +15,7 @@ from napari_perrin._colors import UNKNOWN
 from napari_perrin._features import add_features, color_by
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import export_table, table_of_layer
+from napari_perrin._usable import NO_TRACKS, counted_rows, gone_meanwhile
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.learn._class_table import BY_LABEL, ClassTable
 from napari_perrin.learn._page import LearnPage
@@ -47,6 +48,10 @@ class EnvironmentsPage(LearnPage):
             has_classes=True,
             use="Call the environments",
         )
+        self.layer_choice.setToolTip("The Tracks layer whose tracks are judged.")
+        self.use_button.setToolTip(
+            "Say of each track of this layer which environment it is from, and how sure that is."
+        )
         self.classes = ClassTable(self.viewer)
         self.parameter_form = ParameterForm(EnvironmentTraining)
         self.confusion = ConfusionTable(PlotColors.of_theme(self.viewer.theme))
@@ -66,7 +71,7 @@ class EnvironmentsPage(LearnPage):
     def missing(self) -> str:
         """Say what is missing before a network can be trained."""
         if not self.classes.rowCount():
-            return "Track particles first, or open track tables: File → Open Files."
+            return NO_TRACKS
         chosen = self.classes.chosen()
         if any(not name for _, name in chosen):
             return "Type the class of every ticked layer."
@@ -81,7 +86,7 @@ class EnvironmentsPage(LearnPage):
             raise InputError(problem)
         recordings: list[tuple[str, pd.DataFrame]] = []
         for layer, name in self.classes.chosen():
-            table = export_table(layer)
+            table = counted_rows(self.session, layer, export_table(layer))
             recordings += by_column(table) if name == BY_LABEL else [(name, table)]
         training = self.parameter_form.parameters()
         self.confusion.hide()
@@ -157,10 +162,8 @@ class EnvironmentsPage(LearnPage):
     def accept_use(self, result: Any) -> str:
         """Write what was called into the layer's features and colour it."""
         layer, data, called, classes = result
-        if layer not in self.viewer.layers:
-            return f"The layer '{layer.name}' was removed meanwhile."
-        if layer.data is not data:
-            raise InputError(f"The layer '{layer.name}' was edited meanwhile. Judge it again.")
+        if gone := gone_meanwhile(self.viewer, layer, data, "Judge it again."):
+            return gone
         codes = {name: code for code, name in enumerate(classes)}
         code = called[ENVIRONMENT].map(codes).fillna(UNKNOWN).astype(np.int64)
         features = called.assign(**{ENVIRONMENT: code})

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import table_of_layer, tracks_layer_data
+from napari_perrin._usable import counted_rows, missing_tracks
 from napari_perrin.learn._page import LearnPage
 from perrin.errors import InputError, Progress
 from perrin.learn.parameters import Generation, GeneratorTraining
@@ -40,6 +41,8 @@ class GeneratePage(LearnPage):
             use="Make tracks",
         )
         self._source = "tracks"
+        self.layer_choice.setToolTip("The Tracks layer that the network learns from.")
+        self.use_button.setToolTip("Make new tracks with the network, as another layer.")
         self.parameter_form = ParameterForm(GeneratorTraining)
         self.generation_form = ParameterForm(Generation)
         rows = form_layout()
@@ -55,17 +58,14 @@ class GeneratePage(LearnPage):
 
     def missing(self) -> str:
         """Say what is missing before a network can be trained."""
-        layer = self.layer_choice.layer
-        if layer is None:
-            return "Track particles first, or open a track table: File → Open Files."
-        return "" if len(layer.data) else f"The layer '{layer.name}' is empty: it holds no tracks."
+        return missing_tracks(self.layer_choice.layer)
 
     def prepare(self) -> Callable[[Progress], Any]:
         """Collect the tracks to learn from."""
         if problem := self.missing():
             raise InputError(problem)
         layer = self.layer_choice.layer
-        name, table = layer.name, table_of_layer(layer)
+        name, table = layer.name, counted_rows(self.session, layer, table_of_layer(layer))
         training = self.parameter_form.parameters()
 
         def work(progress: Progress) -> Any:

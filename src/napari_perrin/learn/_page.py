@@ -13,11 +13,12 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxL
 from napari_perrin._step_widget import StepWidget
 from napari_perrin.inspect._plot_style import PlotColors
 from napari_perrin.learn._training_plots import LearningPlot
-from perrin.errors import InputError, PerrinError, Progress
+from perrin.errors import InputError, OutputError, PerrinError, Progress
 
 __all__ = ["LearnPage"]
 
-_FILES = "Networks (*.safetensors)"
+_SUFFIX = ".safetensors"
+_FILES = f"Networks (*{_SUFFIX})"
 
 
 class LearnPage(StepWidget):
@@ -48,8 +49,14 @@ class LearnPage(StepWidget):
         self.training_outputs = QVBoxLayout()
         self.about = QLabel("No network yet: train one, or load one.")
         self.about.setWordWrap(True)
+        self.run_button.setToolTip("Train a network on the tracks chosen; it can be cancelled.")
         self.save_button = QPushButton("Save network …")
+        self.save_button.setToolTip(
+            "Write the network as NAME.safetensors, and NAME.yaml, the card that says how it was "
+            "made."
+        )
         self.load_button = QPushButton("Load network …")
+        self.load_button.setToolTip("Use a network that was saved before.")
         self.uses = QWidget()
         self.use_button = QPushButton(use)
         self.use_outputs = QVBoxLayout()
@@ -102,7 +109,9 @@ class LearnPage(StepWidget):
         """Ask for a file and save the network there."""
         path, _ = QFileDialog.getSaveFileName(self, "Save the network", "", _FILES)
         if path:
-            self.save(Path(path))
+            # Qt has asked, but of the name that was typed, and not of the card.
+            asked = Path(path) == _network_file(Path(path)) and Path(path).exists()
+            self.save(Path(path), overwrite=asked)
 
     def ask_and_load(self) -> None:
         """Ask for a file and load a network from it."""
@@ -110,10 +119,16 @@ class LearnPage(StepWidget):
         if path:
             self.load(Path(path))
 
-    def save(self, path: Path) -> None:
-        """Save the network to a file."""
-        path = path.with_suffix(".safetensors")
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Save the network to a file; over another network only where that was agreed to."""
+        path = _network_file(path)
+        taken = [each.name for each in (path, path.with_suffix(".yaml")) if each.exists()]
         try:
+            if taken and not overwrite:
+                raise OutputError(
+                    f"{path.parent} holds {' and '.join(taken)} already, left as it was. Choose "
+                    "another name."
+                )
             self.write(path)
         except PerrinError as error:
             self.show_failure(error)
@@ -151,3 +166,8 @@ class LearnPage(StepWidget):
     def can_use(self) -> bool:
         """Whether there is something to use the network on."""
         return True
+
+
+def _network_file(path: Path) -> Path:
+    """Return the file of a name that was typed; dots in it are part of the name."""
+    return path if path.suffix == _SUFFIX else path.with_name(path.name + _SUFFIX)

@@ -17,6 +17,8 @@ from napari_perrin._forms import ParameterForm, RowLabel, form_layout
 from napari_perrin._layer_choice import LayerChoice
 from napari_perrin._layers import table_of_layer
 from napari_perrin._step_widget import StepWidget
+from napari_perrin._usable import gone_meanwhile, missing_tracks
+from napari_perrin.inspect._hit_test import data_to_world
 from perrin.errors import InputError, PerrinError, Progress
 from perrin.io import write_table
 from perrin.learn.property.fit import FLAGS, PotentialFit, fit_in_potential
@@ -60,12 +62,21 @@ class PropertyPage(StepWidget):
             "moves in it, or how heavy it is.",
             action="Measure",
         )
+        self.layer_choice.setToolTip("The Tracks layer whose particles are measured.")
         self.image_choice = LayerChoice(self.viewer, Image)
+        self.image_choice.setToolTip(
+            "The image of the potential energy, one number per pixel; it lies where the window "
+            "shows it."
+        )
+        self.run_button.setToolTip("Measure every particle from its track in this potential.")
         self.calibration_form = CalibrationForm()
         self.parameter_form = ParameterForm(PotentialFit)
         self.answer = QLabel()
         self.answer.setWordWrap(True)
         self.save_button = QPushButton("Save table …")
+        self.save_button.setToolTip(
+            "Write what was measured of each particle, with units and intervals, as a CSV table."
+        )
         self.save_button.setEnabled(False)
         self._found: pd.DataFrame | None = None
 
@@ -89,8 +100,8 @@ class PropertyPage(StepWidget):
 
     def missing(self) -> str:
         """Say what is missing before anything can be measured."""
-        if self.layer_choice.layer is None:
-            return "Track particles first, or open a track table: File → Open Files."
+        if problem := missing_tracks(self.layer_choice.layer):
+            return problem
         if self.image_choice.layer is None:
             return "Open an image of the potential energy."
         return ""
@@ -130,10 +141,8 @@ class PropertyPage(StepWidget):
     def accept(self, result: _Fitted) -> str:
         """Write the answers into the layer's features and colour it by them."""
         layer = result.layer
-        if layer not in self.viewer.layers:
-            return f"The layer '{layer.name}' was removed meanwhile."
-        if layer.data is not result.data:
-            raise InputError(f"The layer '{layer.name}' was edited meanwhile. Measure it again.")
+        if gone := gone_meanwhile(self.viewer, layer, result.data, "Measure it again."):
+            return gone
         add_features(layer, result.of_row, find_calibration(layer).calibration)
         color_by(layer, result.fit.quantity)
         self.session.current = layer
@@ -162,15 +171,27 @@ class PropertyPage(StepWidget):
 
 def _on_image(table: pd.DataFrame, layer: Tracks, image: Image) -> tuple[pd.DataFrame, float]:
     """Tracks in pixels of the image, and how many of their pixels one of those is long."""
-    ratio = float(image.scale[-1] / layer.scale[-1])
-    if not np.allclose(image.scale / layer.scale[-2:], ratio, rtol=1e-3):
+    here, there = (" by ".join(map(str, each.units[-2:])) for each in (image, layer))
+    if here != there:
+        raise InputError(
+            f"The layer '{image.name}' is in {here}, and '{layer.name}' in {there}: where the "
+            "tracks lie in the potential is not known. Give both the same units, and a scale in "
+            "them, for instance with layer.units and layer.scale in napari's console."
+        )
+    to_world, origin = data_to_world(layer)
+    to_image, corner = data_to_world(image)
+    matrix = np.linalg.solve(to_image, to_world[-2:, -2:])
+    # Of pixels of one shape nothing is left but a turn and a length.
+    squared = matrix.T @ matrix
+    length = float(np.sqrt(np.trace(squared) / 2))
+    if not np.allclose(squared, length**2 * np.eye(2), rtol=0, atol=2e-3 * length**2):
         raise InputError(
             f"The pixels of '{image.name}' have another shape than those of '{layer.name}'. Give "
             "both layers pixels that are square."
         )
-    shown = table[["y", "x"]].to_numpy() * layer.scale[-2:] + layer.translate[-2:]
-    y, x = ((shown - image.translate) / image.scale).T
-    return table.assign(y=y, x=x), ratio
+    offset = np.linalg.solve(to_image, origin[-2:] - corner)
+    y, x = matrix @ table[["y", "x"]].to_numpy().T + offset[:, None]
+    return table.assign(y=y, x=x), 1 / length
 
 
 def _said(result: _Fitted) -> str:
@@ -178,7 +199,10 @@ def _said(result: _Fitted) -> str:
     found, name = result.found, result.fit.quantity
     values = found[name].dropna()
     what = name.replace("_", " ").capitalize()
-    lines = [f"{what} of {len(values)} of {len(found)} particles."]
+    lines = [
+        f"Measured: {result.layer.name}",
+        f"{what} of {len(values)} of {len(found)} particles.",
+    ]
     if len(values):
         unit = found[f"{name}_unit"].iloc[0]
         low, middle, high = values.quantile([0.25, 0.5, 0.75])

@@ -10,11 +10,12 @@ from napari.utils.colormaps import Colormap
 
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._layers import points_layer_data, tracks_layer_data
-from napari_perrin._switch_layer import GEOMETRY
+from napari_perrin._movie_layer import geometry_of
+from napari_perrin.curate._edited import name_before_edits
 from perrin.tracks import axes_of
 from perrin.truth import TruthComparison
 
-__all__ = ["remove_faults", "show_faults"]
+__all__ = ["faults_of", "is_of_faults", "remove_faults", "show_faults"]
 
 _OF = "faults_of"
 # Of Okabe and Ito; crosses and squares tell them apart without colours too.
@@ -40,7 +41,7 @@ def show_faults(viewer: Any, layer: Tracks, comparison: TruthComparison) -> list
         Points *missed localizations* and *false localizations*, and Tracks *missed tracks*;
         kinds of faults that there are none of have no layer.
     """
-    remove_faults(viewer, layer)
+    hidden = {each.name for each in remove_faults(viewer, layer) if not each.visible}
     truth = comparison.truth.tracks
     position = ["particle", "frame", *axes_of(truth)]
     missed, false = truth[comparison.missed], comparison.tracks[comparison.false]
@@ -52,23 +53,43 @@ def show_faults(viewer: Any, layer: Tracks, comparison: TruthComparison) -> list
     ]
     selected = viewer.layers.selection.copy()
     made = [viewer.add_layer(mark) for mark in marks if mark is not None]
+    for each in made:
+        each.visible = each.name not in hidden
     # The tracks stay what the widgets and their menus are about.
     viewer.layers.selection = selected
     return made
 
 
-def remove_faults(viewer: Any, layer: Tracks) -> None:
-    """Remove what was marked of a layer."""
-    for each in list(viewer.layers):
-        if each.metadata.get(METADATA_KEY, {}).get(_OF) == id(layer):
-            viewer.layers.remove(each)
+def faults_of(viewer: Any, layer: Tracks) -> list[Layer]:
+    """Return the layers with what was marked of a layer."""
+    return [each for each in viewer.layers if _marked(each) == id(layer)]
+
+
+def remove_faults(viewer: Any, layer: Tracks) -> list[Layer]:
+    """Remove what was marked of a layer, and return it."""
+    earlier = faults_of(viewer, layer)
+    for each in earlier:
+        viewer.layers.remove(each)
+    return earlier
+
+
+def is_of_faults(layer: Layer) -> bool:
+    """Say whether a layer marks faults of another."""
+    return _marked(layer) is not None
+
+
+def _marked(layer: Layer) -> Any:
+    return layer.metadata.get(METADATA_KEY, {}).get(_OF)
 
 
 def _marks(layer: Tracks, table: pd.DataFrame, what: str, symbol: str, color: str) -> Layer | None:
     if table.empty:
         return None
     data, attributes, kind = points_layer_data(
-        table, name=f"{layer.name}: {what}", geometry=_geometry(layer), ndim=layer.ndim
+        table,
+        name=_name(layer, what),
+        geometry=geometry_of(layer),
+        ndim=layer.ndim,
     )
     attributes |= {"symbol": symbol, "border_color": color, "size": _SIZE, "visible": True}
     return _noted(layer, data, attributes, kind)
@@ -78,7 +99,7 @@ def _paths(layer: Tracks, table: pd.DataFrame, what: str) -> Layer | None:
     if table.empty:
         return None
     data, attributes, kind = tracks_layer_data(
-        table.reset_index(drop=True), name=f"{layer.name}: {what}", geometry=_geometry(layer),
+        table.reset_index(drop=True), name=_name(layer, what), geometry=geometry_of(layer),
         ndim=layer.ndim,
     )  # fmt: skip
     attributes |= {"tail_width": layer.tail_width, "tail_length": layer.tail_length}
@@ -89,10 +110,10 @@ def _paths(layer: Tracks, table: pd.DataFrame, what: str) -> Layer | None:
     return made
 
 
-def _geometry(layer: Tracks) -> dict[str, Any]:
-    return {name: getattr(layer, name) for name in GEOMETRY}
-
-
 def _noted(layer: Tracks, data: Any, attributes: dict[str, Any], kind: str) -> Layer:
     noted = {**attributes.get("metadata", {}).get(METADATA_KEY, {}), _OF: id(layer)}
     return Layer.create(data, {**attributes, "metadata": {METADATA_KEY: noted}}, kind)
+
+
+def _name(layer: Tracks, what: str) -> str:
+    return f"{name_before_edits(layer)}: {what}"

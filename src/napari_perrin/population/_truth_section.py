@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 from napari.layers import Tracks
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._session import Session
 from napari_perrin.inspect._layer_tracks import LayerTracks
-from napari_perrin.population._truth_layers import remove_faults, show_faults
+from napari_perrin.population._truth_layers import faults_of, remove_faults, show_faults
 from perrin.errors import PerrinError
 from perrin.models import MODELS
 from perrin.samples import load_sample
@@ -56,6 +56,8 @@ class TruthSection(QWidget):
         self._layer: Tracks | None = None
         self._tracks: LayerTracks | None = None
         self._truths: WeakKeyDictionary[Tracks, Truth] = WeakKeyDictionary()
+        # The tracks whose faults are marked.
+        self._marked: WeakKeyDictionary[Tracks, LayerTracks] = WeakKeyDictionary()
         self.comparison: TruthComparison | None = None
         self.message = QLabel(_PURPOSE)
         self.message.setWordWrap(True)
@@ -96,6 +98,7 @@ class TruthSection(QWidget):
         self.forget_button.clicked.connect(lambda: self.set_truth(None))
         self.wrong_links.clicked.connect(self._select_wrong_links)
         self.wrong_models.clicked.connect(self._select_wrong_models)
+        session.viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -110,6 +113,10 @@ class TruthSection(QWidget):
         """Compare the tracks of another layer, if their truth is known."""
         self._layer, self._tracks = layer, tracks
         self._compare()
+        if layer is None or self.comparison is None or self._marked.get(layer) is tracks:
+            return
+        if faults_of(self._session.viewer, layer):
+            self._mark()
 
     def ask_and_load(self) -> None:
         """Ask for a file with the truth."""
@@ -142,9 +149,15 @@ class TruthSection(QWidget):
         else:
             self._truths[self._layer] = truth
         self._compare()
-        if self.comparison is not None:
-            show_faults(self._session.viewer, self._layer, self.comparison)
+        self._mark()
         self.compared.emit()
+
+    def _mark(self) -> None:
+        """Mark the faults of the tracks as they are."""
+        layer, tracks = self._layer, self._tracks
+        if layer is not None and tracks is not None and self.comparison is not None:
+            self._marked[layer] = tracks
+            show_faults(self._session.viewer, layer, self.comparison)
 
     def _compare(self) -> None:
         layer, tracks = self._layer, self._tracks
@@ -194,11 +207,21 @@ class TruthSection(QWidget):
             line += 1
 
     def _sample(self) -> str | None:
-        """Return the sample that the layer's movie is."""
-        for layer in self._session.viewer.layers if self._layer is not None else ():
-            if (name := layer.metadata.get(METADATA_KEY, {}).get("sample")) is not None:
-                return str(name)
-        return None
+        """Return the sample that the layer's movie is: the one in the window if nothing says so."""
+        if self._layer is None:
+            return None
+        source = self._session.record(self._layer).source
+        if source is not None and (source.movie or source.sample):
+            return source.sample
+        metadata = (each.metadata.get(METADATA_KEY, {}) for each in self._session.viewer.layers)
+        here = {str(noted["sample"]) for noted in metadata if noted.get("sample")}
+        return here.pop() if len(here) == 1 else None
+
+    def _on_removed(self, event: Any) -> None:
+        layer, viewer = event.value, self._session.viewer
+        if isinstance(layer, Tracks):
+            # napari may be about to remove others, by their places.
+            QTimer.singleShot(0, lambda: remove_faults(viewer, layer))
 
     def _select_wrong_links(self) -> None:
         if self.comparison is not None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from napari.layers import Tracks
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -33,6 +33,7 @@ from napari_perrin.population._plots import PopulationPlots
 from napari_perrin.population._states import StatesView
 from napari_perrin.population._truth_section import TruthSection
 from perrin.analysis import Analysis
+from perrin.curation import only_kept
 from perrin.errors import PerrinError
 from perrin.io import write_together
 from perrin.population import PopulationStates, count_models, numbers_of, population_states
@@ -44,6 +45,8 @@ _FIRST = ("diffusivity", "alpha")
 _LETTERS = 8
 _NARROW = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _TO_ANALYZE = "Not analysed yet: Plugins → Perrin → Analyze tracks says how tracks move."
+# Filters are dragged; states are looked for once they rest.
+_REST_MS = 300
 _FILES = ("tracks.csv", "models.csv", "states.csv", "transitions.csv")
 
 
@@ -64,6 +67,11 @@ class PopulationWidget(SideView):
         self.numbers = pd.DataFrame()
         self.states: PopulationStates | None = None
         self._job: Job | None = None
+        self._looked_in: tuple[Analysis | None, npt.NDArray[np.int64]] | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_REST_MS)
+        self._later.timeout.connect(self._find_states)
         self._names: list[str] = []
         self.message = QLabel()
         self.message.setWordWrap(True)
@@ -299,15 +307,21 @@ class PopulationWidget(SideView):
         self.clear_button.setEnabled(bool(self.selection))
 
     def _find_states(self) -> None:
-        """Look for shared states in the background."""
-        analysis = self.analysis
+        """Look for states that the tracks shown share, in the background."""
+        analysis, particles, before = self.analysis, self._particles, self._looked_in
+        self._later.stop()
+        if before is not None and before[0] is analysis and np.array_equal(before[1], particles):
+            return
+        self._looked_in = analysis, particles
         self.states, self._job = None, None
         self.states_view.hide()
         self.states_message.setText("Looking for states …")
         self.states_message.setVisible(analysis is not None)
         if analysis is None:
             return
-        job = self._job = Job(lambda _progress: population_states(analysis), quiet=True)
+        counted = analysis.per_track["particle"].isin(particles)
+        counts = replace(analysis, per_track=analysis.per_track.assign(kept=counted))
+        job = self._job = Job(lambda _: population_states(only_kept(counts)[0]), quiet=True)
         job.succeeded.connect(lambda states: self._on_states(job, states))
         job.failed.connect(lambda error: self._on_no_states(job, error))
         job.start()
@@ -337,11 +351,13 @@ class PopulationWidget(SideView):
     def _on_shown(self, layer: Tracks) -> None:
         if layer is self.layer:
             self._collect()
+            self._later.start()
 
     def _on_curated(self, layer: Tracks) -> None:
         # Most of what is done by hand leaves the tracks that count as they are.
         if layer is self.layer and self.session.record(layer).rejected != self._rejected:
             self._collect()
+            self._later.start()
 
     def _on_compared(self) -> None:
         self._collect()

@@ -7,20 +7,13 @@ from typing import Any
 import pandas as pd
 from napari.layers import Image, Layer, Points
 
-from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._layers import points_layer_data
 from napari_perrin._movie_layer import geometry_of
 
-__all__ = ["PreviewLayer", "is_preview"]
+__all__ = ["PreviewLayer"]
 
-_PREVIEW = "preview"
 _NAME = "Preview, not saved"
 _BORDER = 0.1
-
-
-def is_preview(layer: Layer) -> bool:
-    """Say whether a layer is a preview, which is never saved."""
-    return bool(layer.metadata.get(METADATA_KEY, {}).get(_PREVIEW, False))
 
 
 class PreviewLayer:
@@ -72,7 +65,6 @@ class PreviewLayer:
         if layer is None or not self.is_there:
             attributes |= {
                 "features": None,
-                "metadata": {METADATA_KEY: {_PREVIEW: True}},
                 "border_width": _BORDER,
                 "border_color": color,
                 "size": size,

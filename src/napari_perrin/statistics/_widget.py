@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
 from napari.layers import Tracks
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QVBoxLayout
 
 from napari_perrin._calibration import CalibrationForm, find_calibration
 from napari_perrin._forms import ParameterForm, RowLabel, Section, form_layout
 from napari_perrin._layers import table_of_layer
 from napari_perrin._step_widget import StepWidget
+from napari_perrin._usable import counted_rows, missing_tracks
 from napari_perrin.inspect._plot_style import PlotColors
-from napari_perrin.inspect._view import NO_TRACKS
 from napari_perrin.statistics._conditions import ConditionsForm
 from napari_perrin.statistics._pages import StatisticsPages
 from perrin.errors import InputError, PerrinError, Progress
@@ -54,6 +52,8 @@ class StatisticsWidget(StepWidget):
             action="Measure tracks",
         )
         self.measured: _Measured | None = None
+        self.layer_choice.setToolTip("The Tracks layer that is measured.")
+        self.run_button.setToolTip("Measure these tracks, and those of the conditions below.")
         self.calibration_form = CalibrationForm()
         self.plan_form = ParameterForm(MeasurementPlan, skip=("calibration",))
         self.conditions_form = ConditionsForm(self.viewer)
@@ -62,6 +62,8 @@ class StatisticsWidget(StepWidget):
             "Write all tables, the figures and the settings into a folder, as perrin stats does."
         )
         self.pages = self._make_pages()
+        self.of_layers = QLabel()
+        self.of_layers.setWordWrap(True)
         rows = form_layout()
         rows.addRow(RowLabel("Tracks"), self.layer_choice)
         layout = QVBoxLayout(self.inputs)
@@ -73,6 +75,7 @@ class StatisticsWidget(StepWidget):
         layout.addWidget(Section("Options", self.plan_form))
         self._outputs = QVBoxLayout(self.outputs)
         self._outputs.setContentsMargins(0, 0, 0, 0)
+        self._outputs.addWidget(self.of_layers)
         self._outputs.addWidget(self.pages)
         self._outputs.addWidget(self.save_button)
         self.outputs.setVisible(False)
@@ -86,12 +89,7 @@ class StatisticsWidget(StepWidget):
 
     def missing(self) -> str:
         """Say what is missing before tracks can be measured."""
-        layer = self.layer_choice.layer
-        if layer is None:
-            return NO_TRACKS
-        if len(layer.data) == 0:
-            return f"The layer '{layer.name}' is empty: it holds no tracks."
-        return ""
+        return missing_tracks(self.layer_choice.layer)
 
     def layer_changed(self, layer: Tracks | None) -> None:
         """Fill in the calibration of another layer, and offer the others beside it."""
@@ -113,7 +111,12 @@ class StatisticsWidget(StepWidget):
             update={"calibration": self.calibration_form.calibration()}
         )
         tables = {
-            name: join_named({layer.name: self._counted(layer) for layer in group})
+            name: join_named(
+                {
+                    layer.name: counted_rows(self.session, layer, table_of_layer(layer))
+                    for layer in group
+                }
+            )
             for name, group in groups.items()
         }
         source = ", ".join(layer.name for layer in layers)
@@ -125,20 +128,10 @@ class StatisticsWidget(StepWidget):
 
         return work
 
-    def _counted(self, layer: Tracks) -> pd.DataFrame:
-        """Return the tracks of a layer that are neither rejected nor hidden by a filter."""
-        table = table_of_layer(layer)
-        counted = self.session.record(layer).counts(table["particle"].to_numpy(np.int64))
-        if not counted.any():
-            raise InputError(
-                f"All tracks of the layer '{layer.name}' are rejected or hidden by a filter. Clear "
-                "the filters in Table of tracks, or undo what rejected them."
-            )
-        return table[counted].reset_index(drop=True)
-
     def accept(self, result: _Measured) -> str:
         """Show what was measured."""
         self.measured = result
+        self.of_layers.setText(f"Measured: {result.source}")
         self.pages.show_measurement(result.measurement)
         self.outputs.setVisible(True)
         return ""

@@ -8,19 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from napari.layers import Points, Tracks
+from napari.layers import Layer, Points, Tracks
 from pandas.testing import assert_frame_equal
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_perrin._features import add_features
-from napari_perrin._layers import export_table, table_of_layer
+from napari_perrin._layers import export_table, table_of_layer, tracks_layer_data
+from napari_perrin._saving import open_analysis, save_analysis
 from napari_perrin._session import Session
+from napari_perrin.curate import _reanalysis
+from napari_perrin.curate._actions import CurationActions
 from napari_perrin.curate._curator import Curator
+from napari_perrin.inspect._canvas import Canvas
 from napari_perrin.inspect._table import TableWidget
 from perrin import Analysis, Calibration, analyze
-from perrin.curation import curate
+from perrin.curation import curate, reanalyze
+from perrin.errors import InputError
 from perrin.filters import TrackFilters
+from perrin.linking import track_graph
+from perrin.saved import open_saved
 
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.05)
 LEFT = Qt.MouseButton.LeftButton
@@ -105,6 +112,8 @@ def test_tracks_are_accepted_and_rejected_by_keys_one_after_the_other(
         press(Qt.Key.Key_Z, CONTROL)
     assert visible(analyzed) == set(range(10, 100, 10))
     assert analyzed.name == "walkers"
+    # Nothing of it is left in what is saved.
+    assert not {"verdict", "label", "kept"} & set(record.analysis.per_track)
 
 
 def test_a_track_is_split_and_joined_and_it_alone_is_analysed_anew(
@@ -296,3 +305,105 @@ def test_marks_of_switches_follow_the_tracks(
     curator.split(analyzed, 20, curator.switches(analyzed, 20))
     settled()
     assert set(table_of_layer(analyzed).query("particle == 91")["frame"]) == set(range(12, 40))
+
+
+def test_what_could_not_be_analysed_anew_is_not_saved_but_tried_again(
+    model: Any, bare_layer: Tracks, qtbot: Any, monkeypatch: Any, notifications: list[str],
+    tmp_path: Any,
+) -> None:  # fmt: skip
+    session, curator = Session.of(model), Curator.of(model)
+    session.record(bare_layer).device = "cpu"
+    devices: list[str] = []
+
+    def fail_once(*args: Any, device: str, **options: Any) -> Analysis:
+        devices.append(device)
+        if len(devices) == 1:
+            raise InputError("the memory is full.")
+        return reanalyze(*args, device=device, **options)
+
+    monkeypatch.setattr(_reanalysis, "reanalyze", fail_once)
+    curator.split(bare_layer, 40, [15])
+    qtbot.waitUntil(lambda: not curator.is_busy, timeout=60_000)
+    assert "could not be analysed anew: the memory is full." in notifications[-1]
+    with pytest.raises(InputError, match="2 tracks are not analysed"):
+        save_analysis(session, bare_layer, str(tmp_path / "saved"))
+    curator.label(bare_layer, [10], "bound")
+    qtbot.waitUntil(lambda: not curator.is_busy, timeout=60_000)
+    save_analysis(session, bare_layer, str(tmp_path / "saved"))
+    saved = open_saved(tmp_path / "saved")
+    assert saved.analysis is not None
+    assert {40, 91} <= set(saved.analysis.per_track["particle"])
+    assert devices == ["cpu", "cpu"]
+
+
+def test_what_is_shown_follows_without_the_table(
+    model: Any, bare_layer: Tracks, qtbot: Any, tmp_path: Any
+) -> None:
+    session, curator = Session.of(model), Curator.of(model)
+    per_track = session.record(bare_layer).analysis.per_track
+    low = float(per_track["alpha"].sort_values().iloc[3])
+    kept = set(per_track.loc[per_track["alpha"] >= low, "particle"])
+    curator.filter(bare_layer, TrackFilters(ranges={"alpha": (low, None)}))
+    rejected = min(kept)
+    curator.judge(bare_layer, [rejected], accept=False)
+    save_analysis(session, bare_layer, str(tmp_path))
+    model.layers.clear()
+
+    layer, _ = open_analysis(model, str(tmp_path))
+    canvas = Canvas.of(model)
+    canvas.watch(view := Pressed())
+    record = session.record(layer)
+    assert visible(layer) == set(record.shown.tolist()) == kept - {rejected}
+    curator.show_rejected(layer, True)
+    assert visible(layer) == kept
+    curator.show_rejected(layer, False)
+    curator.undo(layer)
+    assert visible(layer) == kept
+    assert record.counts(np.array(sorted(kept))).all()
+    # Numbers that are gone are gone; pieces are shown until more is known of them.
+    last = max(kept)
+    curator.split(layer, last, [20])
+    assert visible(layer) == {*kept, 91}
+    assert set(record.shown.tolist()) == {*kept, 91}
+    curator.undo(layer)
+    assert visible(layer) == kept
+    session.select(layer, [last])
+    canvas.step(1)
+    record.shown = np.array([91, last])  # whoever set it
+    canvas.step(1)
+    assert record.selection == {last}
+    curator.filter(layer, TrackFilters())
+    assert visible(layer) == set(range(10, 100, 10))
+    curator.undo(layer)
+    assert visible(layer) == kept
+    qtbot.waitUntil(lambda: not curator.is_busy, timeout=60_000)
+    canvas.leave(view)
+
+
+def test_tracks_that_a_filter_hides_are_left_alone(model: Any, bare_layer: Tracks) -> None:
+    session = Session.of(model)
+    actions = CurationActions(model, Canvas.of(model))
+    session.current = bare_layer
+    session.select(bare_layer, [10, 20, 30])
+    session.show_tracks(bare_layer, np.array([20, 30, 40]))
+    assert actions.selected == [20, 30]
+    actions.run("reject")
+    assert session.record(bare_layer).rejected == {20, 30}
+
+
+def test_who_comes_from_whom_outlives_an_edit(model: Any, qapp: Any) -> None:
+    table = pd.DataFrame(
+        {
+            "particle": np.repeat([0, 1, 2], 4), "frame": np.r_[0:4, 4:8, 4:8], "y": 1.0,
+            "x": np.repeat([1.0, 5.0, 9.0], 4), "parent": np.repeat([-1, 0, 0], 4),
+        }
+    )  # fmt: skip
+    layer = model.add_layer(Layer.create(*tracks_layer_data(table, name="dividing")))
+    assert layer.graph == {1: [0], 2: [0]}
+    Curator.of(model).delete(layer, 2, 7)
+    assert layer.graph == track_graph(table) == {1: [0], 2: [0]}
+    assert len(layer.data) == 11
+
+
+class Pressed:
+    """Somebody who looks at the canvas."""

@@ -12,7 +12,11 @@ from napari.layers import Layer
 from qtpy.QtCore import Qt
 
 from napari_perrin._layers import export_table, table_of_layer, tracks_layer_data
+from napari_perrin.curate._curator import Curator
+from napari_perrin.learn import _page
 from napari_perrin.learn._class_table import BY_LABEL, ClassTable
+from napari_perrin.learn._page import LearnPage
+from perrin.learn import environments
 from perrin.simulate import simulate_superstatistics
 from perrin.tracks import Calibration
 
@@ -114,12 +118,20 @@ def test_what_is_missing_is_said(dock: Any, viewer: Any, layers: list[Any]) -> N
 
 def test_labels_given_to_tracks_are_classes(model: Any, qtbot: Any) -> None:
     table = simulate_superstatistics(n_tracks=3, n_points=5)
-    layer = Layer.create(*tracks_layer_data(table, name="curated"))
-    layer.metadata = {"perrin": {**layer.metadata["perrin"], "labels": ("a", "b")}}
-    model.add_layer(layer)
-    classes = ClassTable(model)
+    layer = model.add_layer(Layer.create(*tracks_layer_data(table, name="curated")))
+    classes, curator = ClassTable(model), Curator.of(model)
     qtbot.addWidget(classes)
+    curator.label(layer, [0, 1], "bound")
+    curator.label(layer, [2], "free")
     assert classes.chosen() == [(layer, BY_LABEL)]
+    assert classes.item(0, 1).text() == BY_LABEL
+    classes.item(0, 1).setText("mine")
+    assert classes.chosen() == [(layer, "mine")]
+    # What marks the faults of others is not learnt from.
+    missed = Layer.create(*tracks_layer_data(table, name="curated: missed tracks"))
+    missed.metadata = {"perrin": {**missed.metadata["perrin"], "faults_of": id(layer)}}
+    model.add_layer(missed)
+    assert classes.rowCount() == 1
 
 
 def test_tracks_are_made_as_a_layer(
@@ -139,3 +151,50 @@ def test_tracks_are_made_as_a_layer(
     made = table_of_layer(viewer.layers["net (made)"].__wrapped__)
     assert made["particle"].nunique() == 9
     assert made.attrs["calibration"] == Calibration(pixel_size=0.5, frame_interval=60)
+
+
+def test_networks_learn_from_tracks_that_count(
+    page: Any, layers: list[Any], monkeypatch: Any
+) -> None:
+    Curator.of(page.viewer).judge(layers[0], [3, 4], accept=False)
+    page.session.show_tracks(layers[1], np.arange(2))
+    given: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(
+        environments, "learn_environments", lambda recordings, *_, **__: given.update(recordings)
+    )
+    page.prepare()(lambda *_: None)
+    assert not {3, 4} & set(given["slow"]["particle"])
+    assert set(given["fast"]["particle"]) == {0, 1}
+
+
+def test_a_name_with_dots_stays_and_nothing_else_is_written_over(
+    model: Any, qtbot: Any, tmp_path: Path, notifications: list[str], monkeypatch: Any
+) -> None:
+    class Page(LearnPage):
+        def missing(self) -> str:
+            return ""
+
+        def write(self, path: Path) -> None:
+            path.write_text("new")
+            path.with_suffix(".yaml").write_text("new")
+
+    page = Page(model, purpose="", has_classes=False, use="")
+    qtbot.addWidget(page)
+
+    def save_as(name: str) -> None:
+        choice = staticmethod(lambda *_: (str(tmp_path / name), ""))
+        monkeypatch.setattr(_page.QFileDialog, "getSaveFileName", choice)
+        page.ask_and_save()
+
+    save_as("gel_0.5um")
+    names = {"gel_0.5um.safetensors", "gel_0.5um.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    (tmp_path / "recipe.yaml").write_text("mine")
+    for name in ("recipe", "gel_0.5um"):
+        save_as(name)
+        assert "already, left as it was" in notifications[-1]
+    assert (tmp_path / "recipe.yaml").read_text() == "mine"
+    # Qt has asked about this one.
+    (tmp_path / "gel_0.5um.safetensors").write_text("old")
+    save_as("gel_0.5um.safetensors")
+    assert (tmp_path / "gel_0.5um.safetensors").read_text() == "new"

@@ -15,8 +15,10 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 
 from napari_perrin._session import Session
 from napari_perrin.curate._curator import Curator
+from napari_perrin.population import _widget
 from napari_perrin.population._widget import PopulationWidget
 from perrin import Analysis
+from perrin.errors import InputError
 from perrin.population import GROUPS
 
 LEFT = Qt.MouseButton.LeftButton
@@ -214,3 +216,22 @@ def test_it_closes_with_its_layer_and_follows_the_theme(
     assert sum(len(item.data) for item in population.plots.scatter._groups) == 9
     viewer.layers.clear()
     assert population.content.isHidden()
+
+
+def test_shared_states_are_those_of_the_tracks_shown(
+    population: PopulationWidget, analyzed: Tracks, session: Session, qtbot: Any, monkeypatch: Any
+) -> None:
+    asked: list[set[int]] = []
+
+    def look(analysis: Analysis) -> Any:
+        asked.append(set(analysis.per_frame["particle"]))
+        raise InputError("too few")
+
+    monkeypatch.setattr(_widget, "population_states", look)
+    with qtbot.waitSignal(population.looked, timeout=20_000):
+        session.show_tracks(analyzed, np.array([20, 30, 40]))
+    assert asked == [{20, 30, 40}]
+    assert population.states is None
+    with qtbot.waitSignal(population.looked, timeout=20_000):
+        Curator.of(session.viewer).judge(analyzed, [30], accept=False)
+    assert asked[-1] == set(range(10, 100, 10)) - {30}

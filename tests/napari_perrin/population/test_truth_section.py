@@ -9,13 +9,16 @@ import numpy as np
 import pandas as pd
 from napari.layers import Points, Tracks
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_perrin._calibration import METADATA_KEY
 from napari_perrin._session import Session
+from napari_perrin.curate._curator import Curator
 from napari_perrin.inspect._layer_tracks import LayerTracks
 from napari_perrin.population import _truth_section
 from napari_perrin.population._widget import PopulationWidget
 from perrin.io import write_table
+from perrin.results import Source
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -67,13 +70,24 @@ def test_faults_are_counted_marked_and_selected(
     called = analysis.per_track.dropna(subset=["model"])
     assert record.selection == set(called.loc[called["model"] != "LW", "particle"])
 
+    # Marks follow edits of the tracks, hidden or not.
+    viewer.layers["walkers: missed localizations"].visible = False
+    curator = Curator.of(viewer)
+    curator.delete(analyzed, 20, 0)
+    assert len(viewer.layers["walkers: false localizations"].data) == 1
+    curator.undo(analyzed)
+    assert len(viewer.layers["walkers: false localizations"].data) == 2
+    assert not viewer.layers["walkers: missed localizations"].visible
+    qtbot.waitUntil(lambda: not curator.is_busy, timeout=60_000)
+
     # What is true can be looked at in the plots.
     widget.choose("true_alpha", "alpha_error")
     numbers = widget.numbers.set_index("particle")
     np.testing.assert_allclose(numbers["alpha_error"], numbers["alpha"] - 1.0)
 
     qtbot.mouseClick(section.forget_button, LEFT)
-    assert [layer.name for layer in viewer.layers] == ["walkers"]
+    names = [layer.name for layer in viewer.layers]
+    assert [name for name in names if name != "walkers: switches"] == ["walkers"]
     assert not section.scores
     assert "true_alpha" not in widget.numbers
 
@@ -98,6 +112,22 @@ def test_samples_bring_their_truth(viewer: Any, dock: Any, analyzed: Tracks, qtb
     viewer.add_image(np.zeros((40, 96, 96)), metadata=noted)
     widget.show_layer()
     assert not widget.truth.sample_button.isHidden()
+    # Of two samples in the window only the layer itself can say which.
+    viewer.add_image(np.zeros((40, 96, 96)), metadata={METADATA_KEY: {"sample": "free_beads"}})
+    widget.show_layer()
+    assert widget.truth.sample_button.isHidden()
+    record = Session.of(viewer).record(analyzed)
+    record.source = Source(movie="mine.tif")
+    widget.show_layer()
+    assert widget.truth.sample_button.isHidden()
+    record.source = Source(sample="five_models")
+    widget.show_layer()
+    assert not widget.truth.sample_button.isHidden()
     qtbot.mouseClick(widget.truth.sample_button, LEFT)
     assert widget.truth.comparison is not None
     assert len(widget.truth.comparison.truth.per_track) == 25
+    # Marks go with their tracks.
+    assert any("missed" in layer.name for layer in viewer.layers)
+    viewer.layers.remove("walkers")
+    QApplication.processEvents()
+    assert not any("walkers" in layer.name for layer in viewer.layers)

@@ -9,7 +9,6 @@ import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 
 from napari_perrin._track_widget import TrackWidget
-from napari_perrin.preview._layer import is_preview
 from perrin import localize
 from perrin.linking import MotionLinker
 from perrin.pipeline import Recipe
@@ -37,7 +36,7 @@ def wait(widget: TrackWidget, qtbot: Any) -> None:
 
 
 def previews(viewer: Any) -> list[Any]:
-    return [layer for layer in viewer.layers if is_preview(layer)]
+    return [layer for layer in viewer.layers if layer.name == "Preview, not saved"]
 
 
 def fields(widget: TrackWidget) -> Any:

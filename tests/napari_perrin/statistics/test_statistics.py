@@ -128,6 +128,7 @@ def test_rejected_and_hidden_tracks_are_left_out(
     run(widget)
     (survey,) = widget.measured.measurement.surveys.values()
     assert survey.tables["diffusivity"]["particle"].tolist() == [1, 2, 4]
+    assert widget.of_layers.text() == f"Measured: {layer.name}"
     session.show_tracks(layer, np.array([0]))
     widget.run_button.click()
     assert "rejected or hidden by a filter" in notifications[-1]
