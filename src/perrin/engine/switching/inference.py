@@ -42,8 +42,8 @@ class Frames(NamedTuple):
 
     Attributes
     ----------
-    particle, frame
-        As in the table, sorted.
+    particle, frame, position
+        As in the table, sorted; positions are ``(n, axes)``, in px.
     bounds
         Track ``k`` is ``[bounds[k] : bounds[k + 1]]``.
     p_switch
@@ -59,6 +59,7 @@ class Frames(NamedTuple):
 
     particle: Ints
     frame: Ints
+    position: Array
     bounds: Ints
     p_switch: Array
     log_diffusivity: Array
@@ -135,6 +136,7 @@ def ask_frames(
     return Frames(
         table["particle"].to_numpy(np.int64),
         arrays.frame,
+        np.stack(arrays.axes, 1),
         np.append(index.starts, len(table)).astype(np.int64),
         p,
         log_diffusivity,

@@ -108,7 +108,8 @@ def _hidden(shared: SharedStates, exposure: float, shortest: int) -> HiddenState
     table = shared.states
     rests = ~(table["diffusivity"].to_numpy() > 0)
     start = table["occupancy"].to_numpy() + _RARE
-    transition = np.maximum(shared.transition, _RARE)
+    known = ~np.isnan(shared.transition)  # of states that segments are in
+    transition = np.where(known, shared.transition, np.eye(start.size)).clip(_RARE)
     return HiddenStates(
         rests,
         np.stack((np.log(table["diffusivity"].where(~rests, 1.0)), table["alpha"]), 1),

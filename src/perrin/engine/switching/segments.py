@@ -11,6 +11,7 @@ import pandas as pd
 from perrin.engine.scale import HALF_WIDTH
 from perrin.engine.switching.decode import choose_switches
 from perrin.engine.switching.inference import Frames
+from perrin.engine.switching.verify import drop_unseen
 from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.tracks import index_tracks
@@ -105,6 +106,9 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
 
     Notes
     -----
+    A switch that the network reports between two segments of five localizations and more is taken
+    back if it shows in mean squared displacements at no lag (:mod:`~.verify`).
+
     Diffusivity (its logarithm) and exponent of a segment are averages over its frames, weighted by
     the inverse squares of their uncertainties, which are largest beside switches; the uncertainty
     is the frames' harmonic mean, since what the frames of a segment say is not independent.
@@ -114,6 +118,7 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
     known = ~np.isnan(frames.alpha)
     p = np.where(known, frames.p_switch, 0.0)
     choose_switches(p, frames.bounds, threshold, shortest, low, high)
+    drop_unseen(frames.position, frames.frame, frames.bounds, low, high)
     return _cut(frames, known, low, high)
 
 
@@ -166,6 +171,7 @@ def segments_of_tables(per_frame: pd.DataFrame, switches: pd.DataFrame) -> Segme
     frames = Frames(
         particle,
         frame,
+        np.empty((particle.size, 0)),
         np.append(index.starts, particle.size),
         np.zeros(particle.size),
         log_diffusivity,

@@ -93,7 +93,7 @@ def step_contrast(position: Array, frame: Ints, start: int, middle: int, stop: i
         size = np.sqrt(sums / counts)
         for i in range(n):
             moved[i] /= size[int(start + i + lag // 2 >= middle)]
-        variance = 2 * _correlated(moved, seen) / axes * (1 / counts).sum()
+        variance = 2 / axes * np.minimum(_correlated(moved, seen) / counts, 1.0).sum()
         most = max(most, abs(math.log(sums[0] / sums[1] * counts[1] / counts[0])) / variance**0.5)
     return most
 

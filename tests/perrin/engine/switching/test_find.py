@@ -133,10 +133,13 @@ def test_progress_and_cancel(switching: pd.DataFrame, weights: Path) -> None:
 
 
 def frames_of(p_switch: np.ndarray, log_d: np.ndarray, alpha: np.ndarray) -> Frames:
+    """One track, whose steps have the size that is said of it."""
     n = len(p_switch)
     free = np.tile((0.0, 0.0, 1.0, 0.0), (n, 1))
+    steps = np.exp(log_d / 2)[:, None] * np.random.default_rng(1).normal(size=(n, 2))
+    position = np.concatenate((np.zeros((1, 2)), steps[:-1])).cumsum(0)
     return Frames(
-        np.zeros(n, np.int64), np.arange(n), np.array([0, n]), p_switch, log_d,
+        np.zeros(n, np.int64), np.arange(n), position, np.array([0, n]), p_switch, log_d,
         np.full(n, 0.1), alpha, np.full(n, 0.2), free,
     )  # fmt: skip
 
@@ -148,7 +151,7 @@ def test_segments_pool_their_frames() -> None:
     frames = frames_of(p, np.where(second, 0.0, -3.0), np.where(second, 1.5, 0.5))
     segments = segments_of(frames, 0.5, 3)
     assert segments.starts.tolist() == [0, 20]
-    assert segments.n_frames.tolist() == [20, 20]
+    assert segments.n_points.tolist() == [20, 20]
     np.testing.assert_allclose(segments.diffusivity, np.exp([-3.0, 0.0]))
     np.testing.assert_allclose(segments.exponent, [0.5, 1.5])
     np.testing.assert_allclose(segments.alpha_scale, 0.2)
