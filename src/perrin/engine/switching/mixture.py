@@ -12,7 +12,7 @@ import numpy.typing as npt
 from perrin.engine.switching.evidence import Evidence
 from perrin.models import STATES
 
-__all__ = ["Fit", "Mixture", "best_fit", "decided", "expected", "ordered"]
+__all__ = ["Fit", "Mixture", "best_fit", "decided", "expected", "ordered", "with_rests"]
 
 Array = npt.NDArray[np.float64]
 
@@ -20,6 +20,7 @@ _ROUNDS = 200
 _CONVERGED = 1e-4
 _LEAST_VARIANCE = np.array([0.02, 0.01]) ** 2  # between particles, of log D and alpha
 _LOWEST_SHARE = 0.01  # of a kind of motion in a state
+_OF_A_STATE = 2 + 3 + len(STATES) - 2  # parameters: mean, covariance, kinds of motion
 _HIDDEN = 0.08  # D in a frame over the noise variance below which a state is at rest
 
 
@@ -91,6 +92,16 @@ def best_fit(evidence: Evidence, numbers: Iterable[int], rests: Iterable[bool]) 
     return min(fits, key=lambda fit: fit.criterion)
 
 
+def with_rests(fit: Fit, noise: float) -> float:
+    """Return the criterion if states that move less than the noise shows are at rest.
+
+    Rest has no parameters. Without this, noise and rest are hardly told from less noise and motion
+    with an exponent near zero.
+    """
+    n_hidden = int(_hidden(fit.mixture, noise).sum())
+    return fit.criterion - n_hidden * _OF_A_STATE * float(np.log(len(fit.share)))
+
+
 def expected(evidence: Evidence, mixture: Mixture) -> tuple[Array, Array]:
     """Mean and covariance of the true values of each segment if it is in each state."""
     gain = mixture.covariance @ _inverted(evidence, mixture)[0]
@@ -123,7 +134,7 @@ def _fit(evidence: Evidence, n_states: int, rests: bool) -> Fit:
             break
         before = log_likelihood
         mixture = _maximised(evidence, mixture, share)
-    n_parameters = n_states * (2 + 3 + len(STATES) - 2) + n_states - 1 + rests
+    n_parameters = n_states * _OF_A_STATE + n_states - 1 + rests
     return Fit(mixture, share, n_parameters * np.log(n) - 2 * log_likelihood)
 
 

@@ -70,11 +70,11 @@ def pooled(
     several states may hide in it. The states are found again each time. The weights were chosen on
     simulated fields of view of their own.
     """
-    segments = segments_of(frames, threshold, shortest)
+    # States come out better of segments that are too many than of mixed ones.
+    segments = segments_of(frames, threshold, shortest, verified=False)
     states = shared_states(segments, tracks=tracks, exposure=exposure, n_resamples=0)
-    if len(states.states) < 2:
-        return Pooled(frames, states)
-    frames = frames._replace(p_switch=_p_switch(frames, states, tracks, exposure, shortest))
+    if len(states.states) > 1:
+        frames = frames._replace(p_switch=_p_switch(frames, states, tracks, exposure, shortest))
     segments = segments_of(frames, threshold, shortest)
 
     def again() -> SharedStates:

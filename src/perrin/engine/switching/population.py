@@ -18,7 +18,14 @@ from perrin.engine.switching.evidence import (
     of_positions,
     stretches_of,
 )
-from perrin.engine.switching.mixture import Mixture, best_fit, decided, expected, ordered
+from perrin.engine.switching.mixture import (
+    Mixture,
+    best_fit,
+    decided,
+    expected,
+    ordered,
+    with_rests,
+)
 from perrin.engine.switching.segments import Segments
 from perrin.errors import InputError
 from perrin.models import STATES
@@ -182,7 +189,7 @@ def _shared_noise(stretches: Stretches, motion: Array, exposure: float) -> float
 
     def criterion(noise: float) -> float:
         evidence = of_positions(some, kinds, noise, exposure, _COARSE)
-        return best_fit(evidence, (2, 3), [False]).criterion
+        return with_rests(best_fit(evidence, (2, 3), [False]), noise)
 
     noises = np.sqrt(mean_square_step(some)) * _NOISES
     at = int(np.argmin([criterion(noise) for noise in noises]).clip(1, len(noises) - 2))

@@ -93,7 +93,9 @@ class Segments(NamedTuple):
         return np.where(self.state == IMMOBILE, np.nan, self.alpha)
 
 
-def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
+def segments_of(
+    frames: Frames, threshold: float, shortest: int, *, verified: bool = True
+) -> Segments:
     """Cut tracks into segments.
 
     Parameters
@@ -103,12 +105,12 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
     threshold, shortest
         Least probability of a switch, and fewest localizations between two; see
         :func:`~.decode.choose_switches`.
+    verified
+        Whether switches are taken back that do not show in mean squared displacements
+        (:mod:`~.verify`).
 
     Notes
     -----
-    A switch that the network reports between two segments of five localizations and more is taken
-    back if it shows in mean squared displacements at no lag (:mod:`~.verify`).
-
     Diffusivity (its logarithm) and exponent of a segment are averages over its frames, weighted by
     the inverse squares of their uncertainties, which are largest beside switches; the uncertainty
     is the frames' harmonic mean, since what the frames of a segment say is not independent.
@@ -118,7 +120,8 @@ def segments_of(frames: Frames, threshold: float, shortest: int) -> Segments:
     known = ~np.isnan(frames.alpha)
     p = np.where(known, frames.p_switch, 0.0)
     choose_switches(p, frames.bounds, threshold, shortest, low, high)
-    drop_unseen(frames.position, frames.frame, frames.bounds, low, high)
+    if verified:
+        drop_unseen(frames.position, frames.frame, frames.bounds, low, high)
     return _cut(frames, known, low, high)
 
 
