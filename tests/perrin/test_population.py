@@ -79,7 +79,7 @@ def test_the_tables_of_an_analysis_tell_its_segments(two_states: pd.DataFrame) -
     frames = ask_frames(two_states, exposure=0, device="cpu")
     direct = segments_of(frames, chosen.switch_threshold, chosen.min_segment)
     assert direct.starts.size > 20
-    same = ("of_row", "starts", "track", "low", "high", "n_frames", "state", "level")
+    same = ("of_row", "starts", "track", "low", "high", "n_points", "duration", "state", "level")
     for name in same:
         np.testing.assert_array_equal(getattr(told, name), getattr(direct, name), name)
     moving = direct.state > 0
