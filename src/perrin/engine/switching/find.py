@@ -13,7 +13,7 @@ import pandas as pd
 from perrin.engine.scale import HALF_WIDTH
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls
-from perrin.engine.switching.pooling import pooled
+from perrin.engine.switching.pooling import Pooled, pooled
 from perrin.engine.switching.segments import Segments, segments_of
 from perrin.errors import InputError, Progress
 from perrin.models import STATES
@@ -36,22 +36,31 @@ def by_network(
     frames = ask_frames(
         tracks, exposure=exposure, device=device, weights=weights, progress=progress
     )
-    segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
-    if parameters.shared_states:
-        with suppress(InputError):  # too few to share anything
-            found = pooled(
-                frames,
-                tracks,
-                exposure=exposure,
-                threshold=parameters.switch_threshold,
-                shortest=parameters.min_segment,
-            )
-            segments = found.states.segments
-            frames = _of_segments(found.frames, segments)
+    shared = _shared(frames, tracks, parameters, exposure) if parameters.shared_states else None
+    if shared is None:
+        segments = segments_of(frames, parameters.switch_threshold, parameters.min_segment)
+    else:
+        segments = shared.states.segments
+        frames = _of_segments(shared.frames, segments)
     tables = Switches(_per_frame(frames, segments), _switches(frames, segments))
     for table in tables:
         table.attrs["method"] = NETWORK_METHOD
     return tables
+
+
+def _shared(
+    frames: Frames, tracks: pd.DataFrame, parameters: SwitchCalls, exposure: float
+) -> Pooled | None:
+    """Let tracks gain from each other, if they are enough to share anything."""
+    with suppress(InputError):
+        return pooled(
+            frames,
+            tracks,
+            exposure=exposure,
+            threshold=parameters.switch_threshold,
+            shortest=parameters.min_segment,
+        )
+    return None
 
 
 def _of_segments(frames: Frames, segments: Segments) -> Frames:
