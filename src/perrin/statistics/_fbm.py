@@ -87,6 +87,7 @@ def fit_fbm(
     check_noise(noise)
     arrays = arrays_of(tracks)
     n_tracks = arrays.layout.particles.size
+    longest = int(arrays.layout.lengths.max(initial=1))
     values = np.empty((n_tracks, 4))
     for first in range(0, n_tracks, _BLOCK):
         block = slice(first, first + _BLOCK)
@@ -94,7 +95,7 @@ def fit_fbm(
             arrays.position, arrays.frame, arrays.layout.starts[block], arrays.layout.stops[block],
             -1.0 if alpha is None else float(alpha),
             -1.0 if noise is None else float(noise) ** 2,
-            float(exposure), values[block],
+            float(exposure), longest, values[block],
         )  # fmt: skip
         if progress is not None:
             progress("Fitting tracks", min(first + _BLOCK, n_tracks), n_tracks)

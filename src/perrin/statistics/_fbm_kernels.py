@@ -17,26 +17,32 @@ Ints = npt.NDArray[np.int64]
 
 _LOW_ALPHA, _HIGH_ALPHA = 0.02, 1.98
 _HIGHEST_SHARE = 1 - 1e-9
+_BLOCKS = 3
+"""Blocks are so much longer than the memory that what is lost between them is little."""
 
 _shape = numba.njit(cache=True, nogil=True)(_motion.blurred_power)
 
 
 @numba.njit(cache=True, nogil=True)
-def _toeplitz(steps: Array, structure: Array) -> tuple[float, float]:
-    """Log determinant and sum of squares of innovations, without gaps (Durbin and Levinson)."""
+def _toeplitz(steps: Array, structure: Array, memory: int) -> tuple[float, float]:
+    """Log determinant and sum of squares of innovations, without gaps (Durbin and Levinson).
+
+    Each displacement is predicted from the ``memory`` before it at most.
+    """
     n, axes = steps.shape
-    gamma = np.empty(n)
+    known = min(n, memory + 1)
+    gamma = np.empty(known)
     gamma[0] = structure[1]
-    for k in range(1, n):
+    for k in range(1, known):
         gamma[k] = (structure[k + 1] + structure[k - 1] - 2 * structure[k]) / 2
-    phi = np.zeros(n)
-    old = np.zeros(n)
+    phi = np.zeros(known)
+    old = np.zeros(known)
     variance = gamma[0]
     logdet = math.log(variance)
     quadratic = 0.0
     for a in range(axes):
         quadratic += steps[0, a] ** 2 / variance
-    for i in range(1, n):
+    for i in range(1, known):
         reflection = gamma[i]
         for k in range(i - 1):
             reflection -= old[k] * gamma[i - 1 - k]
@@ -55,26 +61,35 @@ def _toeplitz(steps: Array, structure: Array) -> tuple[float, float]:
             for k in range(i):
                 error -= phi[k] * steps[i - 1 - k, a]
             quadratic += error * error / variance
+    logdet += (n - known) * math.log(variance)
+    for i in range(known, n):
+        for a in range(axes):
+            error = steps[i, a]
+            for k in range(memory):
+                error -= phi[k] * steps[i - 1 - k, a]
+            quadratic += error * error / variance
     return logdet, quadratic
 
 
 @numba.njit(cache=True, nogil=True)
-def _dense(steps: Array, frames: Ints, structure: Array) -> tuple[float, float]:
-    """Compute the same with gaps, by Cholesky decomposition."""
+def _dense(steps: Array, frames: Ints, structure: Array, memory: int) -> tuple[float, float]:
+    """Compute the same with gaps, by Cholesky decomposition of blocks taken to be unrelated."""
     n, axes = steps.shape
+    block = n if n <= memory else _BLOCKS * memory
     root = np.empty((n, n))
     solved = np.empty((n, axes))
     logdet = 0.0
     quadratic = 0.0
     for i in range(n):
-        for j in range(i + 1):
+        first = i - i % block
+        for j in range(first, i + 1):
             value = (
                 structure[abs(frames[i + 1] - frames[j])]
                 + structure[abs(frames[i] - frames[j + 1])]
                 - structure[frames[i] - frames[j]]
                 - structure[frames[i + 1] - frames[j + 1]]
             ) / 2
-            for k in range(j):
+            for k in range(first, j):
                 value -= root[i, k] * root[j, k]
             if i == j:
                 if not value > 0:
@@ -85,7 +100,7 @@ def _dense(steps: Array, frames: Ints, structure: Array) -> tuple[float, float]:
                 root[i, j] = value / root[j, j]
         for a in range(axes):
             value = steps[i, a]
-            for k in range(i):
+            for k in range(first, i):
                 value -= root[i, k] * solved[k, a]
             solved[i, a] = value / root[i, i]
             quadratic += solved[i, a] ** 2
@@ -124,6 +139,7 @@ def _cost(
     steps: Array,
     frames: Ints,
     exposure: float,
+    memory: int,
 ) -> tuple[float, float]:
     """Negative log likelihood (per axis, less constants), and the scale that goes with it.
 
@@ -140,12 +156,14 @@ def _cost(
     if alpha == 1.0:
         logdet, quadratic = _brownian(steps, frames, coefficient, noise, exposure)
     else:
-        structure = 2 * coefficient * _shape(np.arange(span + 1.0), alpha, exposure) + 2 * noise
+        whole = span == n
+        longest = min(n, memory + 1) if whole else span
+        structure = 2 * coefficient * _shape(np.arange(longest + 1.0), alpha, exposure) + 2 * noise
         structure[0] = 0.0
-        if span == n:
-            logdet, quadratic = _toeplitz(steps, structure)
+        if whole:
+            logdet, quadratic = _toeplitz(steps, structure, memory)
         else:
-            logdet, quadratic = _dense(steps, frames, structure)
+            logdet, quadratic = _dense(steps, frames, structure, memory)
     if known_noise >= 0:
         return (logdet + quadratic / axes) / 2, 1.0
     scale = quadratic / (n * axes)
@@ -156,7 +174,12 @@ def _cost(
 
 @numba.njit(cache=True, nogil=True)
 def _minimise(
-    steps: Array, frames: Ints, known_alpha: float, known_noise: float, exposure: float
+    steps: Array,
+    frames: Ints,
+    known_alpha: float,
+    known_noise: float,
+    exposure: float,
+    memory: int,
 ) -> tuple[float, float]:
     """Find the most likely (alpha, second), from a coarse grid and then by a simplex."""
     variance = 0.0
@@ -178,7 +201,7 @@ def _minimise(
     middle, away = np.zeros(2), np.zeros(2)
     for alpha in alphas:
         for second in seconds:
-            value = _cost(alpha, second, known_noise, steps, frames, exposure)[0]
+            value = _cost(alpha, second, known_noise, steps, frames, exposure, memory)[0]
             if value < best:
                 best = value
                 simplex[0, 0], simplex[0, 1] = alpha, second
@@ -191,7 +214,9 @@ def _minimise(
     simplex[2, 0] += 0.15 if simplex[0, 0] < 1 else -0.15
     values = np.full(3, np.inf)
     for k in range(corners):
-        values[k] = _cost(simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure)[0]
+        values[k] = _cost(
+            simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure, memory
+        )[0]
     for _ in range(120):
         top, worst = 0, 0
         for k in range(1, corners):
@@ -221,7 +246,7 @@ def _minimise(
             alpha = middle[0] + factor * away[0]
             alpha = known_alpha if known_alpha >= 0 else min(max(alpha, _LOW_ALPHA), _HIGH_ALPHA)
             second = min(max(middle[1] + factor * away[1], low), high)
-            value = _cost(alpha, second, known_noise, steps, frames, exposure)[0]
+            value = _cost(alpha, second, known_noise, steps, frames, exposure, memory)[0]
             if attempt == 0:
                 reflected = value
             if (attempt == 1 and value < reflected) or (attempt != 1 and value < values[worst]):
@@ -234,7 +259,7 @@ def _minimise(
                     for q in range(2):
                         simplex[k, q] = (simplex[k, q] + simplex[top, q]) / 2
                     values[k] = _cost(
-                        simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure
+                        simplex[k, 0], simplex[k, 1], known_noise, steps, frames, exposure, memory
                     )[0]
     top = 0
     for k in range(1, corners):
@@ -251,11 +276,15 @@ def fit_tracks(
     known_alpha: float,
     known_noise: float,
     exposure: float,
+    memory: int,
     values: Array,
 ) -> None:
     """Fit every track; ``values`` (tracks, 4) receives K, alpha, noise variance, log likelihood.
 
     ``known_alpha`` and ``known_noise`` (a variance) are negative where they are to be fitted.
+    The likelihood is exact for tracks of at most ``memory`` displacements; in longer ones those
+    further apart are taken to be unrelated, so that time does not grow with the square of the
+    length.
     """
     axes = position.shape[1]
     unknown = 1 + (known_alpha < 0) + (known_noise < 0)
@@ -273,8 +302,8 @@ def fit_tracks(
                 moved |= steps[i, a] != 0
         if not moved:
             continue
-        alpha, second = _minimise(steps, frames, known_alpha, known_noise, exposure)
-        cost, scale = _cost(alpha, second, known_noise, steps, frames, exposure)
+        alpha, second = _minimise(steps, frames, known_alpha, known_noise, exposure, memory)
+        cost, scale = _cost(alpha, second, known_noise, steps, frames, exposure, memory)
         if known_noise >= 0:
             coefficient, noise = math.exp(second), known_noise
         else:
@@ -291,14 +320,15 @@ def likelihood_grid(
     stops: Ints,
     noise: float,
     exposure: float,
+    memory: int,
     alphas: Array,
     log_coefficients: Array,
     result: Array,
 ) -> None:
     """Log-likelihood, less constants, at every alpha and logarithm of K of each track's grid.
 
-    ``noise`` is a variance; the grids are ``(tracks, n)`` and ``(tracks, m)``, ``result`` is
-    ``(tracks, n, m)``, zero where there is no displacement.
+    ``noise`` is a variance, ``memory`` as for :func:`fit_tracks`; the grids are ``(tracks, n)`` and
+    ``(tracks, m)``, ``result`` is ``(tracks, n, m)``, zero where there is no displacement.
     """
     for t in range(starts.size):
         result[t] = 0.0
@@ -308,5 +338,7 @@ def likelihood_grid(
         steps = position[starts[t] + 1 : stops[t]] - position[starts[t] : stops[t] - 1]
         for i in range(alphas.shape[1]):
             for j in range(log_coefficients.shape[1]):
-                cost = _cost(alphas[t, i], log_coefficients[t, j], noise, steps, frames, exposure)
-                result[t, i, j] = -position.shape[1] * cost[0]
+                cost, _ = _cost(
+                    alphas[t, i], log_coefficients[t, j], noise, steps, frames, exposure, memory
+                )
+                result[t, i, j] = -position.shape[1] * cost

@@ -111,3 +111,25 @@ def test_bad_arguments_and_progress(brownian, as_table):
 
     with pytest.raises(Cancelled):
         fit_fbm(tracks, progress=stop)
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.5])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_a_short_memory_hardly_changes_the_fit(fractional, as_table, alpha, missing):
+    """Of 300 displacements 32 tell nearly all: the estimates move by a fraction of their error."""
+    from perrin.statistics._fbm_kernels import fit_tracks
+
+    table = as_table(fractional(4, 10, 301, alpha, 0.3))
+    kept = np.random.default_rng(1).random(len(table)) >= missing
+    table = table[kept]
+    position = np.ascontiguousarray(table[["y", "x"]].to_numpy())
+    frame = table["frame"].to_numpy(np.int64)
+    starts = np.flatnonzero(np.diff(table["particle"].to_numpy(), prepend=-1))
+    stops = np.append(starts[1:], len(table))
+    whole, short = np.empty((2, 10, 4))
+    for memory, values in ((301, whole), (32, short)):
+        fit_tracks(position, frame, starts, stops, -1.0, 0.3**2, 0.0, memory, values)
+    exact = fit_fbm(table, noise=0.3, exposure=0.0)
+    np.testing.assert_allclose(whole[:, 1], exact["alpha"], atol=1e-9)
+    error = exact["alpha_se"].to_numpy()
+    assert np.sqrt(np.square((short - whole)[:, 1] / error).mean()) < 0.4

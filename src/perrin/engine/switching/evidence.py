@@ -39,6 +39,7 @@ _ALPHAS = (0.02, 1.98)
 _ROUNDING = np.diag(np.square([0.02, 0.01]))
 _NEARLY = 12.0  # in the logarithm of the likelihood
 _TRIMMED_FROM = 6  # localizations
+_MEMORY = 32  # displacements further apart are taken to be unrelated
 
 ESCAPES = 0.05
 """Probability per frame that a particle at rest escapes for less than the shortest segment."""
@@ -166,7 +167,7 @@ def of_positions(
     surface = np.empty((n, n_grid, n_grid))
     likelihood_grid(
         stretches.position, stretches.frame, stretches.starts, stretches.stops,
-        noise**2, exposure, alphas, log_d, surface,
+        noise**2, exposure, _MEMORY, alphas, log_d, surface,
     )  # fmt: skip
     peak = surface.max((1, 2), initial=-np.inf)
     weight = np.exp(surface - peak[:, None, None])
@@ -190,7 +191,7 @@ def _grids(stretches: Stretches, noise: float, exposure: float, n_grid: int) -> 
     fitted = np.empty((stretches.starts.size, 4))
     fit_tracks(
         stretches.position, stretches.frame, stretches.starts, stretches.stops,
-        -1.0, noise**2, exposure, fitted,
+        -1.0, noise**2, exposure, _MEMORY, fitted,
     )  # fmt: skip
     known = np.isfinite(fitted[:, 3])
     root = np.sqrt(stretches.n_points.clip(2))
@@ -206,7 +207,8 @@ def _grids(stretches: Stretches, noise: float, exposure: float, n_grid: int) -> 
     none = np.empty((fitted.shape[0], 1, 1))
     likelihood_grid(
         stretches.position, stretches.frame, stretches.starts, stretches.stops,
-        noise**2, exposure, np.ones_like(none[:, 0]), np.full_like(none[:, 0], floor), none,
+        noise**2, exposure, _MEMORY, np.ones_like(none[:, 0]), np.full_like(none[:, 0], floor),
+        none,
     )  # fmt: skip
     n_values = stretches.position.shape[1] * (stretches.n_points - 1)
     best = fitted[:, 3] + 0.5 * n_values * math.log(2 * math.pi)

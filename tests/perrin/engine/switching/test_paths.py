@@ -102,7 +102,7 @@ def test_one_state_has_the_exact_likelihood_of_fractional_brownian_motion(alpha:
     position = tracks[["y", "x"]].to_numpy()
     exact = np.empty((1, 1, 1))
     likelihood_grid(
-        position, tracks["frame"].to_numpy(), np.array([0]), np.array([9]), 0.3**2, 0.0,
+        position, tracks["frame"].to_numpy(), np.array([0]), np.array([9]), 0.3**2, 0.0, 9,
         np.array([[alpha]]), np.array([[np.log(0.7)]]), exact,
     )  # fmt: skip
     expected = exact[0, 0, 0] - 8 * np.log(2 * np.pi)
