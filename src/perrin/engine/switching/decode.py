@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WIDTHS", "choose_switches"]
+__all__ = ["WIDTHS", "choose_switches", "quantile"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -63,7 +63,7 @@ def choose_switches(
                     break
                 # A little more than the window, which need not be centred on the switch.
                 begin, end = max(at - width - _MARGIN, 0), min(at + width + _MARGIN + 1, n)
-                middle = begin + _quantile(left[begin:end], 0.5)
+                middle = begin + quantile(left[begin:end], 0.5)
                 chosen[middle] = True
                 begin = min(at - width, middle - shortest + 1)
                 end = max(at + width + 1, middle + shortest)
@@ -76,8 +76,8 @@ def choose_switches(
                 begin = max(begin, (places[i - 1] + at) // 2 + 1)
             if i + 1 < places.size:
                 end = min(end, (at + places[i + 1]) // 2 + 1)
-            low[first + at] = first + begin + _quantile(own[begin:end], _LOW)
-            high[first + at] = first + begin + _quantile(own[begin:end], _HIGH)
+            low[first + at] = first + begin + quantile(own[begin:end], _LOW)
+            high[first + at] = first + begin + quantile(own[begin:end], _HIGH)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -97,7 +97,8 @@ def _best(left: Floats, width: int, threshold: float) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _quantile(p: Floats, share: float) -> int:
+def quantile(p: Floats, share: float) -> int:
+    """Return where a share of the sum is reached."""
     wanted = share * p.sum()
     total = 0.0
     for i in range(len(p)):

@@ -10,8 +10,9 @@ import pandas as pd
 
 from perrin.engine.scale import HALF_WIDTH
 from perrin.engine.switching.decode import choose_switches
+from perrin.engine.switching.gradual import drop_gradual
 from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.verify import drop_unseen
+from perrin.engine.switching.verify import add_seen, drop_unseen
 from perrin.models import STATES
 from perrin.simulate.phenomenological import IMMOBILE
 from perrin.tracks import index_tracks
@@ -106,8 +107,9 @@ def segments_of(
         Least probability of a switch, and fewest localizations between two; see
         :func:`~.decode.choose_switches`.
     verified
-        Whether switches are taken back that do not show in mean squared displacements
-        (:mod:`~.verify`).
+        Whether switches are taken back that do not show in mean squared displacements, possible
+        ones added that do so clearly (:mod:`~.verify`), and those taken back that a gradual change
+        explains (:mod:`~.gradual`).
 
     Notes
     -----
@@ -121,7 +123,12 @@ def segments_of(
     p = np.where(known, frames.p_switch, 0.0)
     choose_switches(p, frames.bounds, threshold, shortest, low, high)
     if verified:
-        drop_unseen(frames.position, frames.frame, frames.bounds, low, high)
+        seen = frames.position, frames.frame, frames.bounds
+        drop_unseen(*seen, low, high)
+        add_seen(p, *seen, threshold, low, high)
+        # A place that was added may have shown only what another one explains.
+        drop_unseen(*seen, low, high)
+        drop_gradual(*seen, low, high)
     return _cut(frames, known, low, high)
 
 

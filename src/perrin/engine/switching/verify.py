@@ -1,4 +1,8 @@
-"""Whether a switch that the network reports shows in the displacements beside it: compiled."""
+"""Whether a switch shows in the displacements beside it: compiled.
+
+One that the network reports and that does not show is taken back; one that the network takes for
+possible and that shows clearly is reported.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["drop_unseen", "step_contrast"]
+from perrin.engine.switching.decode import WIDTHS, quantile
+
+__all__ = ["add_seen", "drop_unseen", "step_contrast"]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -20,6 +26,10 @@ _SHORT = 5
 """Localizations of a segment below which the network is believed without a test."""
 _SEEN = 2.75
 """Standard errors by which mean squared displacements differ at least at one lag."""
+_CLEAR = 8.0
+"""Standard errors from which a switch is reported that the network takes for possible."""
+_POSSIBLE = 0.2
+"""What a possible switch is expected to hold at least of the probability that is asked for."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -55,6 +65,51 @@ def drop_unseen(position: Array, frame: Ints, bounds: Ints, low: Ints, high: Int
             if at < 0:
                 break
             low[at] = high[at] = -1
+
+
+@numba.njit(cache=True, nogil=True)
+def add_seen(
+    p: Array, position: Array, frame: Ints, bounds: Ints, threshold: float, low: Ints, high: Ints
+) -> None:
+    """Report switches that are possible and show clearly, in place.
+
+    In tracks longer than most that it knows, the network may spread the probability of a plain
+    switch too thinly to be reported. So the place of each segment within ten frames of which most
+    of it lies, a fifth of the threshold or more, is a switch if mean squared displacements before
+    and after differ by eight standard errors; and so on for the segments that come of it.
+
+    Parameters
+    ----------
+    p
+        Probability that a new state begins, per localization.
+    position, frame
+        All localizations, ``(n, axes)`` and ``(n,)``.
+    bounds, threshold, low, high
+        As for :func:`~.decode.choose_switches`.
+    """
+    reach = WIDTHS[-1]
+    for k in range(len(bounds) - 1):
+        start = bounds[k]
+        while start < bounds[k + 1]:
+            stop = start + 1
+            while stop < bounds[k + 1] and low[stop] < 0:
+                stop += 1
+            # Away from the ends, where a switch already found holds what there is.
+            first, last = start + reach, stop - reach
+            most, at = _POSSIBLE * threshold, -1
+            for i in range(first, last):
+                held = p[i - reach : i + reach + 1].sum()
+                if held > most:
+                    most, at = held, i
+            if at >= 0:
+                begin = at - reach
+                window = p[begin : at + reach + 1]
+                middle = begin + quantile(window, 0.5)
+                if step_contrast(position, frame, start, middle, stop) > _CLEAR:
+                    low[middle] = begin + quantile(window, 0.05)
+                    high[middle] = begin + quantile(window, 0.95)
+                    continue
+            start = stop
 
 
 @numba.njit(cache=True, nogil=True)

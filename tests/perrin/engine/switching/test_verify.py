@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perrin.engine.switching.verify import drop_unseen, step_contrast
+from perrin.engine.switching.verify import add_seen, drop_unseen, step_contrast
 from perrin.simulate.models import fbm
 
 NOISES = (0.0, 1.0)
@@ -86,3 +86,36 @@ def test_only_switches_are_taken_back_with_gaps_or_without(data: st.DataObject) 
     drop_unseen(brownian(np.ones(n), n), np.cumsum(gaps), np.array([0, n]), low, high)
     assert set(np.flatnonzero(low >= 0).tolist()) <= at
     np.testing.assert_array_equal(low >= 0, high >= 0)
+
+
+def test_a_plain_switch_that_is_possible_is_reported_and_others_are_not() -> None:
+    size = np.where(np.arange(600) < 300, 1.0, 3.0)
+    position, frame, bounds = brownian(size, 8), np.arange(600), np.array([0, 600])
+    p = np.full(600, 1e-5)
+    p[292:309] = 0.015  # a quarter of a switch, where one is
+    p[100:117] = 0.015  # and where none is
+    low, high = marked(600)
+    add_seen(p, position, frame, bounds, 0.5, low, high)
+    drop_unseen(position, frame, bounds, low, high)
+    found = np.flatnonzero(low >= 0)
+    assert found.size == 1
+    assert abs(found[0] - 300) <= 3
+    assert low[found[0]] <= found[0] <= high[found[0]]
+    # What holds less than a fifth of what is asked for is not looked at.
+    low, high = marked(600)
+    add_seen(0.3 * p, position, frame, bounds, 0.5, low, high)
+    assert (low < 0).all()
+
+
+def test_nothing_is_added_beside_what_is_there_nor_in_short_tracks() -> None:
+    size = np.where(np.arange(100) < 50, 1.0, 9.0)
+    position, frame = brownian(size, 9), np.arange(100)
+    p = np.zeros(100)
+    p[45:56] = 0.09
+    low, high = marked(100, 52)
+    before = low.copy()
+    add_seen(p, position, frame, np.array([0, 100]), 0.5, low, high)
+    np.testing.assert_array_equal(low, before)
+    low, high = marked(100)
+    add_seen(p, position, frame, np.array([0, 49, 70, 100]), 0.5, low, high)
+    assert (low < 0).all()
