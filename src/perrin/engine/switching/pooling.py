@@ -20,6 +20,9 @@ Array = npt.NDArray[np.float64]
 _ALIKE = 0.9  # probability of one state from which a switch between two segments is none
 _NARROW = 0.5  # spread of log D between particles up to which a state is surely not several
 _WEIGHT = 0.4  # of what the shared states say of switches, beside the network
+_SHARP = (0.2, 0.1)
+"""Spreads of log D and alpha between the particles of a state up to which it says it all."""
+_BESIDE = 0.05  # of the time in states that are wider, at most, for states to be taken alone
 _SURE = 1e-5  # distance of a probability from 0 and 1 beyond which it says no more
 _RARE = 1e-3  # least probability per frame to change to another state, to begin with
 
@@ -65,10 +68,11 @@ def pooled(
     States are found from the network's segments. A hidden semi-Markov model (:mod:`~.paths`) then
     goes through all tracks again, knowing them: how likely a switch is at each frame is the
     weighted geometric mean of its odds (0.4) and the network's (0.6), which knows of compartments
-    and of states that few particles share. A switch between two segments that are of one state with
-    a probability of 0.9 is none, unless the state's particles differ so much in diffusivity that
-    several states may hide in it. The states are found again each time. The weights were chosen on
-    simulated fields of view of their own.
+    and of states that few particles share. Where particles of a state hardly differ, the model is
+    all there is to know, and its odds are taken alone. A switch between two segments that are of
+    one state with a probability of 0.9 is none, unless the state's particles differ so much in
+    diffusivity that several states may hide in it. The states are found again each time. The
+    weights were chosen on simulated fields of view of their own.
     """
     # States come out better of segments that are too many than of mixed ones.
     segments = segments_of(frames, threshold, shortest, verified=False)
@@ -98,8 +102,12 @@ def _p_switch(
     """Join what the network says of switches with what the states say of them."""
     walks = walks_of(tracks)
     told = np.zeros(frames.p_switch.size)
-    told[walks.row] = p_switch_of(walks, adapted(walks, _hidden(states, exposure, shortest)))
-    odds = _WEIGHT * _log_odds(told) + (1 - _WEIGHT) * _log_odds(frames.p_switch)
+    hidden = adapted(walks, _hidden(states, exposure, shortest))
+    told[walks.row] = p_switch_of(walks, hidden)
+    wide = ~hidden.rests & (hidden.spread > _SHARP).any(1)
+    beside = states.states["occupancy"].to_numpy()[wide].sum()
+    weight = _WEIGHT if beside > _BESIDE else 1.0
+    odds = weight * _log_odds(told) + (1 - weight) * _log_odds(frames.p_switch)
     return np.asarray(1 / (1 + np.exp(-odds)))
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from perrin.engine.benchmarks.switch_limits import count_given_parameters
 from perrin.engine.switching.inference import ask_frames
 from perrin.engine.switching.methods import SwitchCalls, find_switches
 from perrin.engine.switching.pooling import pooled
 from perrin.engine.switching.segments import segments_of
 from perrin.simulate.phenomenological import BENCHMARK, IMMOBILE, simulate_experiment
 from perrin.simulate.switching import simulate_switching
+from perrin.simulate.tables import table_of
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,29 @@ def test_sharing_can_be_asked_for() -> None:
         find_switches(few, SwitchCalls(shared_states=True), exposure=0.0).per_frame,
         find_switches(few, exposure=0.0).per_frame,
     )
+
+
+def test_states_without_spread_count_as_well_as_who_is_told_all() -> None:
+    """Van Velzen (2020): sizes of steps switch between 1 and 5; how often."""
+    rng = np.random.default_rng(5)
+    n, n_steps, rate = 24, 400, 0.01
+    jumps = rng.random((n, n_steps)) < rate
+    jumps[:, 0] = False
+    fast = (jumps.cumsum(1) + rng.integers(2, size=(n, 1))) % 2 == 1
+    steps = np.where(fast, 5.0, 1.0) * rng.standard_normal((n, n_steps))
+    tracks = table_of(np.pad(steps, ((0, 0), (1, 0))).cumsum(1)[:, None])
+    frames = ask_frames(tracks, exposure=0.0, device="cpu")
+    found = pooled(frames, tracks, exposure=0.0, threshold=0.5, shortest=3)
+    told = count_given_parameters(steps, 5.0, rate)
+
+    def error(counts: np.ndarray) -> float:
+        return float(np.abs(counts - jumps.sum(1)).mean())
+
+    alone, together = (
+        error(np.bincount(segments.track, minlength=n) - 1)
+        for segments in (segments_of(frames, 0.5, 3), found.states.segments)
+    )
+    assert together < alone
+    assert together < error(told) + 0.35
+    moving = found.states.states["diffusivity"].to_numpy()
+    assert moving[-1] / moving[0] == pytest.approx(25, rel=0.15)
