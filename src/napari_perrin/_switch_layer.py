@@ -44,7 +44,8 @@ def show_switches(viewer: Any, layer: Tracks, table: pd.DataFrame, analysis: Ana
     if analysis.switches.empty:
         return
     where = ["particle", "frame", *axes_of(table)]
-    marks = analysis.switches.merge(table[where], on=where[:2], how="left")
+    said = analysis.switches.dropna(axis="columns", how="all")
+    marks = said.merge(table[where], on=where[:2], how="left")
     data, attributes, kind = points_layer_data(
         marks,
         name=f"{name_before_edits(layer)}: switches",

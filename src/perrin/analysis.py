@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.engine.engines import EngineName, predict
-from perrin.engine.switching.methods import NETWORK_METHOD, SwitchCalls, find_switches
+from perrin.engine.switching.methods import SwitchCalls, find_switches
 from perrin.errors import InputError, Progress
 from perrin.models import MODELS, PROBABILITY_COLUMNS
 from perrin.parameters import parameter
-from perrin.statistics import Switches, estimate_diffusivity
+from perrin.statistics import SWITCH_METHOD, Switches, estimate_diffusivity
 from perrin.tracks import Calibration, in_even_pixels, index_tracks, validate_tracks
 
 __all__ = ["COVARIANCE", "FLAGS", "Analysis", "AnalysisParameters", "analyze"]
@@ -34,6 +34,7 @@ _PER_TRACK = (
     "particle", "n_points", "model", *_JUDGEMENT, *_DIFFUSIVITIES, "noise", "diffusivity_by",
     "n_switches", "flags", "diffusivity_unit", "noise_unit",
 )  # fmt: skip
+_MODELS_BESIDE = ("model_before", "model_after")
 _PER_FRAME = (
     "particle", "frame", "p_switch", "state", "motion", *_DIFFUSIVITIES, "alpha", "alpha_lo",
     "alpha_hi",
@@ -79,7 +80,8 @@ class Analysis:
         the frame weighed in the model called, 1 on average.
     switches
         One row per switch: ``particle, frame, frame_lo, frame_hi, diffusivity_before,
-        diffusivity_after, alpha_before, alpha_after``, the unit, and the method that found it.
+        diffusivity_after, alpha_before, alpha_after, model_before, model_after``, the unit, and the
+        method that found it; models are empty unless changes of model were looked for.
     calibration
         Pixel size and frame interval that were used.
     parameters
@@ -174,7 +176,7 @@ def analyze(
         table, chosen, exposure=calibration.exposure, device=device, progress=progress
     )
     method = found.switches.attrs["method"]
-    if chosen.switch_method != NETWORK_METHOD:
+    if method == SWITCH_METHOD:
         found = _with_alpha(table, found, per_track, chosen, device, calibration.exposure)
     found = found._replace(per_frame=found.per_frame.reindex(columns=list(_PER_FRAME)))
     found.per_frame[list(_DIFFUSIVITIES)] *= calibration.diffusivity_scale
@@ -189,6 +191,9 @@ def analyze(
     for part in (per_track, found.per_frame, found.switches):
         part["diffusivity_unit"] = calibration.diffusivity_unit
     per_track["noise_unit"] = calibration.noise_unit
+    for name in _MODELS_BESIDE:
+        if name not in found.switches:
+            found.switches[name] = pd.Series(None, found.switches.index, dtype="str")
     found.switches["method"] = method
     per_track = per_track.reindex(columns=list(_PER_TRACK))
     return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)

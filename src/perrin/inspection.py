@@ -326,7 +326,12 @@ def _switch_times(report: TrackReport) -> str:
         return "none found"
     unit, times = report.calibration.time_unit, report.switch_times[:, 0]
     text = ", ".join(f"{time:.4g}" for time in times)
-    return f"{times.size}, at {text} {unit}" if unit == "s" else f"{times.size}, in frame {text}"
+    said = f"{times.size}, at {text} {unit}" if unit == "s" else f"{times.size}, in frame {text}"
+    models = report.switches.get("model_before")
+    if models is None or models.isna().all():
+        return said
+    changes = zip(models, report.switches["model_after"], strict=True)
+    return said + ": " + ", ".join(f"{before} to {after}" for before, after in changes)
 
 
 def _kinds_of_motion(report: TrackReport) -> str:

@@ -10,7 +10,7 @@ import click
 
 from perrin.cli._options import SectionedCommand, add_options, changes_in
 from perrin.cli._shell import device_option, note, progress_bars, quiet_option
-from perrin.engine.engines import ENGINES, SWITCHES, TRAINABLE, EngineName, train
+from perrin.engine.engines import ENGINES, PARTS, TRAINABLE, EngineName, train
 from perrin.engine.train import Training
 
 __all__ = ["benchmark_command", "train_command"]
@@ -42,7 +42,7 @@ _BENCHMARKS = ("andi1", "andi2", "switches", *_LEARN)
 )
 @click.option(
     "--engine",
-    type=click.Choice([*ENGINES, SWITCHES]),
+    type=click.Choice([*ENGINES, *PARTS]),
     default="perrin",
     show_default=True,
     metavar="NAME",

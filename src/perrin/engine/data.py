@@ -22,7 +22,22 @@ from perrin.simulate.protocols import (
     spread_exponents,
 )
 
-__all__ = ["LONGEST", "MOST_MISSING", "SHORTEST", "Batch", "batches", "blur", "exposure_of", "hold"]
+__all__ = [
+    "DIMENSIONS",
+    "LONGEST",
+    "MOST_MISSING",
+    "SHORTEST",
+    "Batch",
+    "Drawn",
+    "Pool",
+    "batches",
+    "blur",
+    "draw_noise",
+    "draw_shutter",
+    "exposure_of",
+    "hold",
+    "pools_of",
+]
 
 SHORTEST = 10
 """Fewest localizations of a track that the network is trained on."""
@@ -35,9 +50,11 @@ _MOST_LOOKS = 4
 _WHOLE_LOOK = 0.1
 _MOST_HELD = 0.5
 _SHARES = torch.tensor((0.15, 0.1, 0.2))  # of the batches: gapped, held, blurred
-_DIMENSIONS = torch.tensor((0.4, 0.35, 0.25))  # the fewer axes, the less one batch teaches
 _SUBFRAMES = (3, 4, 6, 10)
 _FINE_POINTS = min(_SUBFRAMES) * LONGEST
+DIMENSIONS = torch.tensor((0.4, 0.35, 0.25))
+"""Shares of 1D, 2D and 3D among batches: the fewer axes, the less one batch teaches."""
+
 MOST_MISSING = 0.3
 """Largest share of missing frames that the network is trained on."""
 
@@ -76,7 +93,7 @@ class Batch(NamedTuple):
     exposure: float
 
 
-class _Drawn(NamedTuple):
+class Drawn(NamedTuple):
     """Noiseless tracks: displacements, cell, exponent, and the unit they are normalised by."""
 
     steps: Tensor
@@ -85,7 +102,7 @@ class _Drawn(NamedTuple):
     unit: Tensor
 
 
-class _Pool:
+class Pool:
     """Noiseless tracks of one dimension, looked at under new noise and cuts.
 
     A new track teaches more than another look at an old one. Cuts of a tenth of the simulated
@@ -98,7 +115,8 @@ class _Pool:
         self.n_tracks, self.n_points = n_tracks, n_points
         self.left, self.next_row = 0.0, 0
 
-    def draw(self, n: int, n_points: int) -> _Drawn:
+    def draw(self, n: int, n_points: int) -> Drawn:
+        """Return the first points of the next tracks; simulate new ones when these are used up."""
         look = min(1, max(1 / _MOST_LOOKS, n_points / (_WHOLE_LOOK * self.n_points)))
         if self.left < n * look:
             self._refill()
@@ -107,7 +125,7 @@ class _Pool:
         rows %= self.n_tracks
         self.next_row = int(rows[-1]) + 1
         steps, cell, alpha, unit = self.tracks
-        return _Drawn(steps[rows, :, : n_points - 1], cell[rows], alpha[rows], unit[rows])
+        return Drawn(steps[rows, :, : n_points - 1], cell[rows], alpha[rows], unit[rows])
 
     def _refill(self) -> None:
         g = self.generator
@@ -116,7 +134,7 @@ class _Pool:
         alpha = spread_exponents(model, alpha, g)
         steps = simulate_displacements(model, alpha, self.n_points, self.dim, g)
         unit = steps.std(2, correction=0)
-        self.tracks = _Drawn(normalised(steps), model * ALPHAS.numel() + bin_, alpha, unit)
+        self.tracks = Drawn(normalised(steps), model * ALPHAS.numel() + bin_, alpha, unit)
         self.left = self.n_tracks
 
 
@@ -147,19 +165,16 @@ def batches(
     """
     generator = torch.Generator(device).manual_seed(seed + 7_919 * share)
     coin = torch.Generator().manual_seed(seed)
-    pools = [
-        (_Pool(dim, generator, _POOL, N_POINTS), _Pool(dim, generator, _POOL // 4, _FINE_POINTS))
-        for dim in (1, 2, 3)
-    ]
+    pools = pools_of(generator)
     while True:
-        sharp_pool, fine_pool = pools[int(torch.multinomial(_DIMENSIONS, 1, generator=coin))]
+        sharp_pool, fine_pool = pools[int(torch.multinomial(DIMENSIONS, 1, generator=coin))]
         length = _length(coin)
         n = min(1024, max(16, n_points // length))
         gapped, held, blurred = torch.rand(3, generator=coin).lt(_SHARES).tolist()
         pool, subframes, exposed = sharp_pool, 1, 1
         if blurred:
             pool = fine_pool
-            subframes, exposed = _shutter(length, coin)
+            subframes, exposed = draw_shutter(length, coin)
         drawn = pool.draw(n, length * subframes)
         steps = frames = drawn.steps
         unit = drawn.unit
@@ -168,7 +183,7 @@ def batches(
             frames = _every(drawn.steps, subframes) / blurred_unit[..., None]
             unit = unit * blurred_unit
         diffusivity = _diffusivity(frames, drawn, unit, subframes)
-        noise = _noise(n, pool.dim, coin).to(device)
+        noise = draw_noise(n, pool.dim, coin).to(device)
         positions = observe(steps, noise, generator)
         if held:
             positions = hold(positions, generator)
@@ -183,13 +198,21 @@ def batches(
         yield Batch(positions, seen, drawn.cell, diffusivity, noise, mobility, exposure)
 
 
+def pools_of(generator: torch.Generator) -> list[tuple[Pool, Pool]]:
+    """Return pools of tracks in 1, 2 and 3 dimensions, sharp ones and ones finely cut for blur."""
+    return [
+        (Pool(dim, generator, _POOL, N_POINTS), Pool(dim, generator, _POOL // 4, _FINE_POINTS))
+        for dim in (1, 2, 3)
+    ]
+
+
 def _every(steps: Tensor, subframes: int) -> Tensor:
     """Displacements over whole frames of ``subframes`` steps, without blur."""
     path = torch.nn.functional.pad(steps, (1, 0)).cumsum(2)
     return path[..., ::subframes].diff(dim=2)
 
 
-def _diffusivity(frames: Tensor, drawn: _Drawn, unit: Tensor, subframes: int) -> Tensor:
+def _diffusivity(frames: Tensor, drawn: Drawn, unit: Tensor, subframes: int) -> Tensor:
     """Half the expected squared displacement from frame to frame, see :class:`Batch`."""
     n_steps = frames.shape[2]
     model = drawn.cell // ALPHAS.numel()
@@ -251,7 +274,7 @@ def hold(positions: Tensor, generator: torch.Generator) -> Tensor:
     return mixed
 
 
-def _shutter(length: int, coin: torch.Generator) -> tuple[int, int]:
+def draw_shutter(length: int, coin: torch.Generator) -> tuple[int, int]:
     """Draw into how many steps a frame is divided, and how many of them it averages.
 
     Half of the shutters are open as long as they can be.
@@ -270,7 +293,8 @@ def _length(coin: torch.Generator) -> int:
     return int(math.exp(math.log(SHORTEST) + u * math.log((LONGEST + 1) / SHORTEST)))
 
 
-def _noise(n: int, dim: int, coin: torch.Generator) -> Tensor:
+def draw_noise(n: int, dim: int, coin: torch.Generator) -> Tensor:
+    """Draw localization noise as :func:`batches` says, in units of displacements, ``(n, dim)``."""
     levels = torch.tensor(NOISE_LEVELS)[torch.randint(3, (n, dim), generator=coin)]
     anywhere = 0.02 * 100 ** torch.rand(n, dim, generator=coin)
     noise = torch.where(torch.rand(n, 1, generator=coin) < 0.3, anywhere, levels)

@@ -17,7 +17,7 @@ from perrin.errors import InputError, Progress
 if TYPE_CHECKING:
     from perrin.engine.train import Training
 
-__all__ = ["ENGINES", "SWITCHES", "TRAINABLE", "Engine", "EngineName", "predict", "train"]
+__all__ = ["ENGINES", "PARTS", "TRAINABLE", "Engine", "EngineName", "predict", "train"]
 
 EngineName = Literal["perrin", "msd", "msd-plain", "fbm", "convtransformer", "cnn"]
 """What an engine is called in Python, on the command line, in recipes and in the window."""
@@ -81,12 +81,15 @@ ENGINES: dict[EngineName, Engine] = {
 
 assert tuple(ENGINES) == get_args(EngineName)
 
-SWITCHES = "switches"
-"""What the network for switches is called where networks are trained."""
+PARTS: dict[str, str] = {
+    "switches": "perrin.engine.switching.train:train",
+    "changes": "perrin.engine.changes.train:train",
+}
+"""Networks that are no engines by themselves, and where they are trained."""
 
 _WITH_WEIGHTS = ", ".join(name for name, engine in ENGINES.items() if engine.trainer is not None)
 
-TRAINABLE = f"{_WITH_WEIGHTS}, {SWITCHES}"
+TRAINABLE = ", ".join((_WITH_WEIGHTS, *PARTS))
 """What can be trained, for people."""
 
 
@@ -149,11 +152,11 @@ def train(
     parameters: Training,
     folder: Path,
     *,
-    engine: EngineName | Literal["switches"] = "perrin",
+    engine: EngineName | Literal["switches", "changes"] = "perrin",
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Path:
-    """Train an engine, or the network for switches, and write its weights and card.
+    """Train an engine, or a network that is part of one, and write its weights and card.
 
     Parameters
     ----------
@@ -164,7 +167,7 @@ def train(
         Receives ``weights.safetensors``, its card ``weights.yaml`` and the learning curve
         ``log.csv``; for Perrin's own network also the state to resume from.
     engine
-        Name of one of :data:`ENGINES` that can be trained, or :data:`SWITCHES`.
+        Name of one of :data:`ENGINES` that can be trained, or of :data:`PARTS`.
     resume
         Go on from a state in the folder if there is one; only Perrin's own networks leave any.
     progress
@@ -182,8 +185,8 @@ def train(
     Cancelled
         If ``progress`` raises it.
     """
-    if engine == SWITCHES:
-        learn = _load("perrin.engine.switching.train:train")
+    if engine in PARTS:
+        learn = _load(PARTS[engine])
         return Path(learn(parameters, folder, resume=resume, progress=progress))
     chosen = _named(engine)
     if chosen.trainer is None:

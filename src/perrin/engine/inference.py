@@ -19,6 +19,7 @@ from perrin.engine.looks import Looks, Tracks, lay_out, look_at
 from perrin.engine.network import Network
 from perrin.engine.posterior import alpha_quantiles, ergodic_probability
 from perrin.engine.scale import Scale, pool_parts
+from perrin.engine.trunk import Trunk
 from perrin.engine.verdict import Verdict, ask, batches_of, in_order, strides
 from perrin.engine.weights import load_network
 from perrin.errors import Progress
@@ -117,7 +118,7 @@ def predict(
 
 
 def jobs_of(
-    network: Network, tracks: Tracks, which: Ints, device: torch.device, share: float = 1
+    network: Trunk, tracks: Tracks, which: Ints, device: torch.device, share: float = 1
 ) -> list[Ints]:
     """Divide tracks into jobs: as many as share a batch, or a single very long one.
 

@@ -6,7 +6,8 @@ attention blocks relate distant times.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch.nn import functional
 from perrin.engine.features import N_EVEN, N_ODD, N_SUMMARY, Features
 from perrin.parameters import Parameters, parameter
 
-__all__ = ["Architecture", "Convolution", "Encoded", "Trunk", "masked"]
+__all__ = ["Architecture", "Block", "Convolution", "Encoded", "Trunk", "masked"]
 
 
 class Architecture(Parameters):
@@ -78,8 +79,22 @@ class Trunk(nn.Module):
             nn.Linear(N_SUMMARY, a.width), nn.GELU(), nn.Linear(a.width, a.width), nn.GELU()
         )
         self.summary_token = nn.Linear(2 * a.width, a.width)
-        self.blocks = nn.ModuleList(_Block(a.width, a.n_heads) for _ in range(a.n_blocks))
+        self.blocks = nn.ModuleList(Block(a.width, a.n_heads) for _ in range(a.n_blocks))
         self.norm = nn.LayerNorm(a.width)
+
+    def take_trunk(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+        """Begin with the trunk of another network, if it is of this size.
+
+        Parameters
+        ----------
+        tensors, about
+            What :func:`~.weights.load_tensors` returned of it.
+        """
+        if about["architecture"] != self.architecture.model_dump():
+            return
+        own = self.state_dict()
+        of_trunk = Trunk(self.architecture).state_dict()
+        self.load_state_dict(own | {name: tensors[name] for name in of_trunk})
 
     def n_strides(self, n_points: int) -> int:
         """How many times a track of so many points is halved."""
@@ -140,8 +155,8 @@ class Trunk(nn.Module):
 class Convolution(nn.Module):
     """Convolution, normalisation and rectifier on ``(n_tracks, time, channels)``.
 
-    Time before channels spares the transpositions around the normalisation; on a CPU the
-    convolution is faster as one product of matrices, too.
+    Time before channels spares the transpositions around the normalisation. As an image one pixel
+    high the tracks are convolved as they lie in memory.
     """
 
     def __init__(self, width: int, kernel: int, stride: int) -> None:
@@ -152,11 +167,12 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve, shape ``(n_tracks, time // stride, channels)``."""
         (kernel,), (stride,) = self.convolution.kernel_size, self.convolution.stride
-        n_out = x.shape[1] // stride
         padded = functional.pad(x, (0, 0, (kernel - 1) // 2, kernel // 2))
-        last = stride * (n_out - 1) + 1
-        taps = torch.cat([padded[:, i : i + last : stride] for i in range(kernel)], 2)
-        return functional.relu(self.norm(_linear(taps, self.convolution)), inplace=True)
+        weight, bias = self.convolution.weight[:, :, None], self.convolution.bias
+        image = padded.transpose(1, 2)[:, :, None]
+        convolved = functional.conv2d(image, weight, bias, (1, stride))[:, :, 0].transpose(1, 2)
+        normalised = self.norm(convolved[:, : x.shape[1] // stride])
+        return functional.relu(normalised, inplace=True)
 
 
 def _linear(x: Tensor, convolution: nn.Conv1d) -> Tensor:
@@ -164,7 +180,7 @@ def _linear(x: Tensor, convolution: nn.Conv1d) -> Tensor:
     return functional.linear(x, convolution.weight.transpose(1, 2).flatten(1), convolution.bias)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Pre-normalised attention and feed-forward layer."""
 
     def __init__(self, width: int, n_heads: int) -> None:
@@ -178,6 +194,7 @@ class _Block(nn.Module):
         self.contract = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Relate the tokens that the mask allows, shape ``(n_tracks, n_tokens, width)``."""
         qkv = self.query_key_value(self.norm_attention(x))
         q, k, v = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         attended = _attend(q, k, v, mask)

@@ -61,7 +61,7 @@ def ask(
 
 
 def batches_of(
-    network: Network, n_points: Ints, device: torch.device, share: float = 1
+    network: Trunk, n_points: Ints, device: torch.device, share: float = 1
 ) -> list[Ints]:
     """Divide tracks of at most 999 points into batches for the network, see :func:`~.pack`.
 

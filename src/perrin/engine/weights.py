@@ -20,15 +20,18 @@ from perrin.parameters import Parameters
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from perrin.engine.changes.network import ChangeNetwork
     from perrin.engine.network import Network
     from perrin.engine.switching.network import SwitchNetwork
 
 __all__ = [
     "BUNDLED",
+    "BUNDLED_CHANGES",
     "BUNDLED_SWITCHES",
     "Storable",
     "load_as",
     "load_card",
+    "load_change_network",
     "load_network",
     "load_switch_network",
     "load_tensors",
@@ -42,6 +45,9 @@ BUNDLED = Path(str(files("perrin.engine"))) / "bundled" / "andi.safetensors"
 
 BUNDLED_SWITCHES = BUNDLED.with_name("switches.safetensors")
 """The weights for switches that come with Perrin."""
+
+BUNDLED_CHANGES = BUNDLED.with_name("changes.safetensors")
+"""The weights for changes of model that come with Perrin."""
 
 
 class Storable(Protocol):
@@ -158,6 +164,21 @@ def load_switch_network(path: Path | None = None) -> SwitchNetwork:
 
     return load_as(
         SwitchNetwork, path or BUNDLED_SWITCHES, "switches", "perrin train --engine switches"
+    )
+
+
+def load_change_network(path: Path | None = None) -> ChangeNetwork:
+    """Load a network for changes of model, by default the bundled one, ready to answer.
+
+    Raises
+    ------
+    InputError
+        As for :func:`load_network`.
+    """
+    from perrin.engine.changes.network import ChangeNetwork
+
+    return load_as(
+        ChangeNetwork, path or BUNDLED_CHANGES, "changes of model", "perrin train --engine changes"
     )
 
 

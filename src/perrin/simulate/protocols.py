@@ -29,7 +29,7 @@ N_POINTS = 1000
 """Length at which the challenge generates tracks before it cuts them."""
 
 _NOISELESS = 1e6
-Task = Literal["alpha", "model", "both"]
+Task = Literal["alpha", "model", "both", "parts"]
 Displacements = Callable[[Tensor, Tensor, int, int, torch.Generator], Tensor]
 
 
@@ -65,7 +65,8 @@ def cell_weights(task: Task) -> Tensor:
 
     ``"model"`` (task 2): models equally likely, each uniform over its exponents. ``"alpha"``
     (task 1): exponents equally likely, with the models in the challenge's proportions.
-    ``"both"`` is the even mixture of the two.
+    ``"both"`` is the even mixture of the two. ``"parts"`` (the parts of the tracks of task 3): each
+    model uniform over its exponents, models in the challenge's proportions.
     """
     allowed = torch.stack([_allowed(name) for name in MODELS]).float()
     by_model = allowed / allowed.sum(1, keepdim=True) / len(MODELS)
@@ -73,8 +74,10 @@ def cell_weights(task: Task) -> Tensor:
         return by_model
     # The challenge makes as many tracks of each model, but 0.8 times as many Lévy walks.
     share = torch.tensor([0.8 if name == "LW" else 1.0 for name in MODELS])
-    by_alpha = by_model * share[:, None]
-    by_alpha = by_alpha / by_alpha.sum(0, keepdim=True) / ALPHAS.numel()
+    made = by_model * share[:, None]
+    if task == "parts":
+        return made / made.sum()
+    by_alpha = made / made.sum(0, keepdim=True) / ALPHAS.numel()
     return by_alpha if task == "alpha" else (by_model + by_alpha) / 2
 
 

@@ -219,6 +219,7 @@ def test_switches_measures_everything(weights: Path, monkeypatch: pytest.MonkeyP
     assert tuple(tables) == SWITCH_TABLES["switches"]
     told = tables["time"].set_index("method")["mae"]
     assert told["told all parameters"] < 5
+    assert "network, tracks share states" in told
     limit = tables["sigma"].set_index("method")["mape"]
     # Van Velzen 2020: maximum likelihood reaches 5.83 % on 100 steps; 20 tracks here.
     assert limit["maximum likelihood"] == pytest.approx(0.0583, abs=0.03)

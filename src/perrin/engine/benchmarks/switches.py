@@ -19,18 +19,20 @@ from perrin.engine.benchmarks.switch_limits import (
     frame_given_parameters,
 )
 from perrin.engine.benchmarks.switch_methods import cut_by_pelt
-from perrin.engine.engines import predict
-from perrin.engine.switching.data import one_switch
+from perrin.engine.changes.data import one_switch
+from perrin.engine.changes.inference import ask_changes
+from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.switching.decode import WIDTHS
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import SwitchCalls
+from perrin.engine.switching.pooling import pooled
 from perrin.engine.switching.segments import segments_of
 from perrin.errors import Progress
-from perrin.models import PROBABILITY_COLUMNS
 from perrin.simulate.models import fbm as simulate_fbm
 from perrin.simulate.models import sbm
+from perrin.simulate.protocols import theory
 from perrin.simulate.tables import table_of
-from perrin.statistics import find_switches
+from perrin.statistics import find_switches, fit_fbm
 
 __all__ = ["switches"]
 
@@ -49,8 +51,8 @@ _NOISES = (0.0, 0.5, 1.0)
 _GRADUAL = (0.3, 0.7, 1.5, 1.9)
 _ONE_SWITCH_POINTS = 200
 _NEAR = 10
-_FEWEST_FOR_A_MODEL = 10
 _PELT = "PELT, variance"
+_SHARED = "network, tracks share states"
 _LIKELIHOOD = "penalised likelihood (Perrin)"
 _SOME = 40  # tracks of 1000 steps, for what takes a second each
 
@@ -87,8 +89,9 @@ def switches(
     -------
     dict of pandas.DataFrame
         ``sigma``, ``presence``, ``time``, ``count``: van Velzen's four questions (2020, section 3)
-        for ratios of the two standard deviations of 10 to 1.5, the network beside penalised
-        likelihood and beside the best possible estimator, which is told all parameters;
+        for ratios of the two standard deviations of 10 to 1.5: the network, also with what tracks
+        share, since all have the same two; beside it penalised likelihood, and the best possible
+        estimator, which is told all parameters;
         ``one_switch``: task 3 of the first AnDi challenge; ``false_switches``: share of tracks
         without a switch that are given one; ``gradual``: the same for scaled Brownian motion;
         ``trade_off``: false alarms and switches found against the threshold.
@@ -131,6 +134,16 @@ def _by_likelihood(displacements: Array) -> tuple[Array, Ints]:
     return found.per_frame["p_switch"].to_numpy().reshape(len(displacements), -1), counts
 
 
+def _by_shared_states(frames: Frames, displacements: Array) -> tuple[Array, Ints]:
+    """Tell the same of tracks that share their states (:func:`~.pooling.pooled`)."""
+    threshold = SwitchCalls().switch_threshold
+    found = pooled(
+        frames, _walks(displacements), exposure=0.0, threshold=threshold, shortest=_SHORTEST
+    )
+    counts = np.bincount(found.states.segments.track, minlength=len(displacements)) - 1
+    return found.frames.p_switch.reshape(len(displacements), -1), counts
+
+
 def _sigma(setting: _Setting) -> pd.DataFrame:
     """How large is sigma: 100 steps, sigma from a Weibull distribution of shape 0.7."""
     n_steps = 100
@@ -138,9 +151,11 @@ def _sigma(setting: _Setting) -> pd.DataFrame:
     steps = _walk(np.repeat(true[:, None], n_steps, 1), setting.rng)
     frames = _ask(setting, steps)
     log_d = frames.log_diffusivity.reshape(setting.n_tracks, -1)
+    with_noise = fit_fbm(_walks(steps), alpha=1.0, exposure=0.0)["coefficient"].to_numpy()
     rows = []
     for name, found in (
         ("network, not told that there is no noise", np.sqrt(2 * np.exp(np.median(log_d, 1)))),
+        ("maximum likelihood, not told either", np.sqrt(2 * with_noise)),
         ("maximum likelihood", np.sqrt(np.square(steps).mean(1))),
     ):
         error, se = mean_and_error(np.abs(found / true - 1))
@@ -163,6 +178,7 @@ def _presence(setting: _Setting) -> pd.DataFrame:
         frames = _ask(setting, steps)
         answers = {
             "network": _count(frames) > 0,
+            _SHARED: _by_shared_states(frames, steps)[1] > 0,
             _LIKELIHOOD: _by_likelihood(steps)[1] > 0,
             _PELT: np.array([cut_by_pelt(s[:, None]).size > 0 for s in steps[:_SOME]]),
             "told all parameters": decide_given_parameters(steps, ratio),
@@ -188,6 +204,7 @@ def _time(setting: _Setting) -> pd.DataFrame:
         frames = _ask(setting, steps)
         answers = {
             "network": _likeliest_frame(frames.p_switch.reshape(len(at), -1)),
+            _SHARED: _likeliest_frame(_by_shared_states(frames, steps)[0]),
             _LIKELIHOOD: _likeliest_frame(_by_likelihood(steps)[0]),
             "maximum likelihood of one change of variance": np.array([_best_cut(s) for s in steps]),
             "told all parameters": frame_given_parameters(steps, ratio),
@@ -214,6 +231,7 @@ def _counts(setting: _Setting) -> pd.DataFrame:
         true = jumps.sum(1)
         answers = {
             "network": _count(frames),
+            _SHARED: _by_shared_states(frames, steps)[1],
             "network, sum of probabilities": np.add.reduceat(
                 frames.p_switch, frames.bounds[:-1]
             ).round(),
@@ -240,34 +258,35 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
     rows = []
     generator = torch.Generator().manual_seed(int(setting.rng.integers(2**31)))
     for dim in (1, 2, 3):
-        batch, at, model = one_switch(setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator)
-        tracks = table_of(batch.positions)
-        frames = setting.ask(tracks, question="change")
-        p = frames.p_switch.reshape(setting.n_tracks, -1)
-        frame = np.arange(_ONE_SWITCH_POINTS)
-        found = (p * frame).sum(1) / p.sum(1)
-        true = at.numpy()
-        squared, squared_se = mean_and_error(np.square(found - true))
+        positions, true = one_switch(setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator)
+        said = ask_changes(table_of(positions), exposure=0.0, device=setting.device)
+        p = said.p_at.reshape(setting.n_tracks, -1)
+        at = true.at.numpy()
+        squared, squared_se = mean_and_error(np.square((p * np.arange(p.shape[1])).sum(1) - at))
         row = {
             "dim": dim,
             "n_tracks": setting.n_tracks,
             "rmse": np.sqrt(squared),
             "rmse_se": squared_se / (2 * np.sqrt(squared)),
         }
-        # Each part is judged by the network for whole tracks, cut where the switch was found.
-        second = frame >= found.round()[:, None]
-        part = 2 * np.arange(setting.n_tracks)[:, None] + second
-        answers = predict(tracks.assign(particle=part.ravel()), device=setting.device, exposure=0.0)
-        answers = answers[answers["n_points"] >= _FEWEST_FOR_A_MODEL].dropna(subset=["alpha"])
-        owner, which = np.divmod(answers["particle"].to_numpy(), 2)
-        edges = np.where(which == 0, 0, _ONE_SWITCH_POINTS - 2)
-        error, se = mean_and_error(
-            np.abs(answers["alpha"].to_numpy() - batch.alpha.numpy()[owner, edges])
-        )
-        called = answers[list(PROBABILITY_COLUMNS)].to_numpy().argmax(1)
-        right, right_se = mean_and_error(called == model.numpy()[owner, which])
-        row |= {"n_segments": len(answers), "alpha_mae": error, "alpha_mae_se": se}
-        rows.append(row | {"model_accuracy": right, "model_accuracy_se": right_se})
+        # A change at the last frame leaves no second part.
+        two = at < _ONE_SWITCH_POINTS - 1
+        posterior = torch.from_numpy(np.concatenate((said.before[two], said.after[two])))
+        answers = alpha_quantiles(posterior, (0.5,))[:, 0].numpy()
+        alpha, model = (each[two].T.flatten().numpy() for each in (true.alpha, true.model))
+        error, se = mean_and_error(np.abs(answers - alpha))
+        right, right_se = mean_and_error(posterior.sum(2).argmax(1).numpy() == model)
+        row |= {"n_segments": alpha.size, "alpha_mae": error, "alpha_mae_se": se}
+        row |= {"model_accuracy": right, "model_accuracy_se": right_se}
+        whole = theory(
+            setting.n_tracks, dim, task="model", shortest=_ONE_SWITCH_POINTS,
+            longest=_ONE_SWITCH_POINTS, generator=generator,
+        )  # fmt: skip
+        none = ask_changes(table_of(whole.positions), exposure=0.0, device=setting.device)
+        for name, p_change in (("called", said.p_change), ("called_if_none", none.p_change)):
+            share, se = mean_and_error(p_change >= SwitchCalls().switch_threshold)
+            row |= {name: share, f"{name}_se": se}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

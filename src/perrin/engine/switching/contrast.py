@@ -86,7 +86,12 @@ def contrasts(
         ratio = (mean_after[:, _N_MEANS:] + _TINY) / (mean[:, _N_MEANS:] + _TINY)
         likelihood = _likelihood_root(ratio.log(), n_after / n, n * dim)
         found.append(torch.where(enough, torch.cat((t, likelihood), 1), 0.0))
-    return torch.cat(found, 1).asinh().mT
+    return _asinh(torch.cat(found, 1)).mT
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """Inverse hyperbolic sine; torch's own takes several times as long on a CPU."""
+    return (x.abs() + (x.square() + 1).sqrt()).log() * x.sign()
 
 
 def _running(values: Tensor) -> Tensor:
@@ -128,7 +133,7 @@ def _likelihood_root(log_ratio: Tensor, share: Tensor, n: Tensor) -> Tensor:
 
 def _cosine(steps: Tensor, lag: int) -> Tensor:
     """Cosine of the angle between each displacement and the one ``lag`` steps earlier."""
-    unit = steps / steps.norm(dim=1, keepdim=True).clamp_min(_TINY)
+    unit = steps / steps.square().sum(1, keepdim=True).sqrt().clamp_min(_TINY)
     together = (unit[..., lag:] * unit[..., :-lag]).sum(1)
     return functional.pad(together, (lag, 0))
 

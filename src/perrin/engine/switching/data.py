@@ -4,7 +4,7 @@ Three sources take turns. *Fields*: what a camera sees of particles that follow 
 physical models of the second AnDi challenge, whose parameters are drawn anew for every field from
 ranges far wider than the challenge's. *Pieces*: fractional Brownian motion in one to three
 dimensions that changes diffusivity or exponent or both, once, at random, or never. *Theory*: tracks
-of the first challenge, whole or two of them joined.
+of the first challenge, of which only the periods of an ATTM and the rests of a CTRW are switches.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from perrin.simulate.phenomenological import (
 )
 from perrin.simulate.phenomenological._filter import filter_rows
 from perrin.simulate.protocols import (
-    NOISE_LEVELS,
     draw_cells,
     normalised,
     observe,
@@ -47,12 +46,12 @@ from perrin.simulate.protocols import (
 )
 from perrin.statistics._switches import MIN_POINTS_TO_SWITCH
 
-__all__ = ["SHORTEST", "SwitchBatch", "batches", "one_switch"]
+__all__ = ["SHORTEST", "SwitchBatch", "batches"]
 
 SHORTEST = MIN_POINTS_TO_SWITCH
 """Fewest localizations of a track that the network is trained on."""
 
-_SHARES = (0.45, 0.27, 0.28)  # of the batches: fields, pieces, theory
+_SHARES = (0.5, 0.3, 0.2)  # of the batches: fields, pieces, theory
 _GAPPED = 0.1  # of the batches
 _BLURRED = 0.4  # of the batches of pieces
 _SUBFRAMES = 4
@@ -72,9 +71,8 @@ class SwitchBatch(NamedTuple):
         Shape ``(n_tracks, dim, n_points)``, gaps filled.
     seen
         Shape ``(n_tracks, n_points)``, or None if no frame is missing.
-    switch, change
-        Whether a new state, or a new model or exponent, begins with this displacement, shape
-        ``(n_tracks, n_points - 1)``; see :class:`~.network.PerStep`.
+    switch
+        Whether a new state begins with this displacement, shape ``(n_tracks, n_points - 1)``.
     diffusivity
         Generalised diffusivity, 0 where immobile, same shape; NaN where there is none.
     alpha
@@ -88,7 +86,6 @@ class SwitchBatch(NamedTuple):
     positions: Tensor
     seen: Tensor | None
     switch: Tensor
-    change: Tensor
     diffusivity: Tensor
     alpha: Tensor
     state: Tensor
@@ -148,45 +145,6 @@ def batches(
         yield SwitchBatch(**parts)
 
 
-def one_switch(
-    n_tracks: int, dim: int, n_points: int, generator: torch.Generator
-) -> tuple[SwitchBatch, Tensor, Tensor]:
-    """Join two tracks of different model or exponent, as in task 3 of the first AnDi challenge.
-
-    Returns
-    -------
-    tuple
-        The tracks; the frame of the switch, uniform over 1 to ``n_points - 1``, shape
-        ``(n_tracks,)``; and the model (index into :data:`perrin.models.MODELS`) of both parts,
-        shape ``(n_tracks, 2)``.
-
-    Notes
-    -----
-    As in andi-datasets: both tracks have displacements of unit standard deviation, noise of 0.1,
-    0.5 or 1 and a factor from N(0, 1) are drawn for every axis.
-    """
-    model, alpha = (each.view(n_tracks, 2) for each in draw_cells(2 * n_tracks, "model", generator))
-    while bool((same := (model[:, 0] == model[:, 1]) & (alpha[:, 0] == alpha[:, 1])).any()):
-        again = draw_cells(int(same.sum()), "model", generator)
-        model[same, 1], alpha[same, 1] = again
-    steps = simulate_displacements(model.flatten(), alpha.flatten(), n_points, dim, generator)
-    steps = normalised(steps).view(n_tracks, 2, dim, n_points - 1)
-    at = torch.randint(1, n_points, (n_tracks,), generator=generator)
-    second = torch.arange(n_points - 1) >= at[:, None]
-    joined = torch.where(second[:, None], steps[:, 1], steps[:, 0])
-    levels = torch.tensor(NOISE_LEVELS)
-    noise = levels[torch.randint(3, (n_tracks, dim), generator=generator)]
-    factor = torch.randn(n_tracks, dim, 1, generator=generator)
-    positions = observe(joined, noise, generator) * factor
-    change = torch.nn.functional.pad((second[:, 1:] != second[:, :-1]).float(), (1, 0))
-    exponent = torch.where(second, alpha[:, 1:], alpha[:, :1])
-    nothing = torch.full_like(change, torch.nan)
-    batch = SwitchBatch(
-        positions, None, nothing, change, nothing, exponent, torch.full_like(change, -1)
-    )
-    return batch, at, model
-
-
 class _Fields:
     """Tracks in fields of view, of which windows are shown several times."""
 
@@ -215,7 +173,6 @@ class _Fields:
         return SwitchBatch(
             torch.from_numpy(np.ascontiguousarray(positions)),
             None,
-            switch,
             switch,
             torch.from_numpy(diffusivity),
             torch.from_numpy(np.where(state == IMMOBILE, np.nan, alpha)),
@@ -380,7 +337,6 @@ class _Pieces:
             positions,
             None,
             switch,
-            switch,
             d_of,
             torch.where(rests, torch.nan, alpha_of),
             torch.where(rests, float(IMMOBILE), code),
@@ -421,9 +377,7 @@ def _filtered(labels: Tensor) -> Tensor:
 
 
 def _theory(n: int, n_points: int, dim: int, g: torch.Generator) -> SwitchBatch:
-    """Tracks of the first challenge: two thirds with one switch, the others with none."""
-    if torch.rand((), generator=g) < 2 / 3:
-        return one_switch(n, dim, n_points, g)[0]
+    """Whole tracks of the first challenge."""
     model, alpha = draw_cells(n, "model", g)
     alpha = spread_exponents(model, alpha, g)
     n_steps = n_points - 1
@@ -454,7 +408,7 @@ def _theory(n: int, n_points: int, dim: int, g: torch.Generator) -> SwitchBatch:
         alphas[rows] = torch.nan
     noise = 0.03 * 60 ** torch.rand(n, 1, generator=g)
     positions = observe(steps, noise.expand(n, dim), g)
-    return SwitchBatch(positions, None, switch, torch.zeros(n, n_steps), diffusivity, alphas, state)
+    return SwitchBatch(positions, None, switch, diffusivity, alphas, state)
 
 
 def _ctrw_states(

@@ -76,7 +76,6 @@ def ask_frames(
     device: str = "auto",
     weights: Path | None = None,
     progress: Progress | None = None,
-    question: str = "switch",
 ) -> Frames:
     """Ask the network for switches about every localization.
 
@@ -88,8 +87,6 @@ def ask_frames(
         Share of the frame interval during which the shutter is open, 0 to 1.
     device, weights, progress
         As for :func:`perrin.engine.predict`.
-    question
-        ``"switch"``, or ``"change"`` of diffusion model or exponent (:class:`~.network.PerStep`).
 
     Raises
     ------
@@ -117,9 +114,7 @@ def ask_frames(
     done = 0
 
     def work(some: Ints) -> None:
-        for rows, values, share in _answers(
-            network, arrays, looks, some, exposure, where, question
-        ):
+        for rows, values, share in _answers(network, arrays, looks, some, exposure, where):
             with lock:
                 answers[rows] += share * values
                 weight[rows] += share
@@ -184,13 +179,12 @@ def _answers(
     some: Ints,
     exposure: float,
     device: torch.device,
-    question: str,
 ) -> Iterator[tuple[Ints, Array, Array]]:
     """Answer for some pieces: the rows of each, the answers, and how much they count."""
     laid = lay_out(tracks, looks, some, exposure, device)
     with torch.inference_mode(), autocast(device):
         said = network(*laid)
-    p = getattr(said, question).sigmoid()
+    p = said.switch.sigmoid()
     p[:, 0] = 0
     per_step = torch.cat(
         (

@@ -5,6 +5,7 @@ Nothing that computes is imported before it is asked for.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +16,20 @@ from perrin.errors import Progress
 from perrin.parameters import parameter
 from perrin.statistics import SwitchDetection, Switches
 
-__all__ = ["NETWORK_METHOD", "MethodName", "SwitchCalls", "find_switches"]
+__all__ = ["CHANGE_METHOD", "NETWORK_METHOD", "MethodName", "SwitchCalls", "find_switches"]
 
 NETWORK_METHOD = "network"
 """What the tables' ``attrs["method"]`` says of switches that the network found."""
 
-MethodName = Literal["network", "likelihood"]
+CHANGE_METHOD = "change of model"
+"""The same, of changes of diffusion model or exponent."""
+
+MethodName = Literal["network", "likelihood", "model"]
+
+_NETWORKS: dict[MethodName, tuple[str, str]] = {
+    "network": ("perrin.engine.switching.find", "by_network"),
+    "model": ("perrin.engine.changes.find", "by_changes"),
+}
 
 
 class SwitchCalls(SwitchDetection):
@@ -28,12 +37,13 @@ class SwitchCalls(SwitchDetection):
 
     switch_method: MethodName = parameter(
         "network",
-        "What finds switches: Perrin's network, or penalised likelihood.",
+        "What finds switches: Perrin's network; penalised likelihood; or, by a network of its own, "
+        "at most one change of diffusion model or exponent in each track.",
         label="Switches by",
     )
     switch_threshold: float = parameter(
         0.5,
-        "Least probability at which the network's switches are reported; higher means fewer false "
+        "Least probability at which a network's switches are reported; higher means fewer false "
         "switches and more missed ones.",
         label="Least probability of a switch",
         gt=0,
@@ -65,11 +75,13 @@ def find_switches(
         A track table (positions in px); missing frames are known to the network as missing.
     parameters
         What finds them, and how readily a switch is reported. With ``"likelihood"`` all is as
-        :func:`perrin.statistics.find_switches` has it.
+        :func:`perrin.statistics.find_switches` has it. With ``"model"`` a switch is the one change
+        of diffusion model or exponent of a track, if there is one (:mod:`perrin.engine.changes`).
     exposure
         Share of the frame interval during which the shutter is open, 0 to 1.
     device, weights
-        As for :func:`perrin.engine.predict`; weights come from ``perrin train --engine switches``.
+        As for :func:`perrin.engine.predict`; weights come from ``perrin train --engine switches``,
+        with ``"model"`` from ``perrin train --engine changes``.
     progress
         Called as ``progress("Finding switches", done, total)`` with numbers of frames.
 
@@ -97,6 +109,11 @@ def find_switches(
 
         ``attrs["method"]`` of both is :data:`NETWORK_METHOD`.
 
+        With ``"model"``, ``motion`` is empty; diffusivities are short-time ones (px²/frame), of the
+        two parts of a track that changes (:func:`perrin.statistics.estimate_diffusivity`), and
+        empty in all other tracks, as is alpha; and ``switches`` has the models besides:
+        ``model_before``, ``model_after``. ``attrs["method"]`` is :data:`CHANGE_METHOD`.
+
     Raises
     ------
     InputError
@@ -113,13 +130,15 @@ def find_switches(
     chosen = parameters or SwitchCalls()
     if chosen.switch_method == "likelihood":
         return statistics.find_switches(tracks, chosen, exposure=exposure, progress=progress)
-    from perrin.engine.switching.find import by_network
-
-    return by_network(
-        tracks,
-        chosen,
-        exposure=exposure,
-        device=device,
-        weights=weights,
-        progress=progress,
+    module, function = _NETWORKS[chosen.switch_method]
+    find = getattr(import_module(module), function)
+    return Switches(
+        *find(
+            tracks,
+            chosen,
+            exposure=exposure,
+            device=device,
+            weights=weights,
+            progress=progress,
+        )
     )

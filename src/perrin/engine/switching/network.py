@@ -33,9 +33,6 @@ class PerStep(NamedTuple):
     switch
         Logit of the probability that a new state begins with this displacement, shape
         ``(n_tracks, time)``; meaningless at the first.
-    change
-        The same for a new diffusion model or exponent, as in the first AnDi challenge, where
-        rests of a CTRW and periods of an ATTM are no changes.
     log_diffusivity
         Logarithm of the generalised diffusivity of the current state, in squared units of the
         positions per frame, and the logarithm of the scale of its (Laplacian) uncertainty; shape
@@ -48,7 +45,6 @@ class PerStep(NamedTuple):
     """
 
     switch: Tensor
-    change: Tensor
     log_diffusivity: Tensor
     alpha: Tensor
     state: Tensor
@@ -76,7 +72,7 @@ class SwitchNetwork(Trunk):
         self.last = nn.ModuleList(
             Convolution(a.stem_width, kernel=_KERNEL, stride=1) for _ in range(_N_CONVOLUTIONS)
         )
-        self.per_step = nn.Linear(a.stem_width, 6 + len(STATES))
+        self.per_step = nn.Linear(a.stem_width, 5 + len(STATES))
         # What the calibration sets: by how much the scales of log D and alpha are too small.
         self.register_buffer("spread", torch.ones(2))
 
@@ -107,6 +103,6 @@ class SwitchNetwork(Trunk):
         y = self.per_step(frames).float()
         unit = (x.mean_square.mean(1).clamp_min(1e-30) / 2).log()[:, None]
         wider = self.spread.log()
-        log_diffusivity = torch.stack((y[..., 2] + unit, y[..., 3] + wider[0]), 2)
-        alpha = torch.stack((1 + y[..., 4], y[..., 5] + wider[1]), 2)
-        return PerStep(y[..., 0] - _RARE, y[..., 1] - _RARE, log_diffusivity, alpha, y[..., 6:])
+        log_diffusivity = torch.stack((y[..., 1] + unit, y[..., 2] + wider[0]), 2)
+        alpha = torch.stack((1 + y[..., 3], y[..., 4] + wider[1]), 2)
+        return PerStep(y[..., 0] - _RARE, log_diffusivity, alpha, y[..., 5:])

@@ -21,9 +21,7 @@ from perrin.errors import Progress
 
 __all__ = ["calibrate", "losses", "train"]
 
-_WEIGHTS = {
-    "switch": 10.0, "change": 20.0, "place": 0.5, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0
-}  # fmt: skip
+_WEIGHTS = {"switch": 10.0, "state": 0.5, "diffusivity": 0.5, "alpha": 1.0}
 """Of the parts of the loss; the frames of a switch are few."""
 
 _HELD_OUT_SEED = 987_654_321
@@ -110,10 +108,7 @@ class _Switches:
         if parameters.start:
             return load_switch_network(Path(parameters.start))
         network = SwitchNetwork(parameters.architecture)
-        known, about = load_tensors(BUNDLED)
-        if about["architecture"] == network.architecture.model_dump():
-            own = network.state_dict()
-            network.load_state_dict({name: known.get(name, value) for name, value in own.items()})
+        network.take_trunk(*load_tensors(BUNDLED))
         return network
 
     def batches(
@@ -150,9 +145,8 @@ def losses(said: PerStep, batch: SwitchBatch) -> dict[str, Tensor]:
     Returns
     -------
     dict of Tensor
-        Cross-entropies per displacement of ``switch``, ``change`` and ``state``; per track with one
-        change, that of its ``place``; and negative log-likelihoods of ``diffusivity`` and
-        ``alpha``.
+        Cross-entropies per displacement of ``switch`` and ``state``, and negative log-likelihoods
+        of ``diffusivity`` and ``alpha``.
     """
     mean_square = batch.positions.diff(dim=2).square().mean((1, 2))[:, None]
     least = (LEAST_SHARE**2 * mean_square).clamp_min(_TINY)
@@ -162,8 +156,6 @@ def losses(said: PerStep, batch: SwitchBatch) -> dict[str, Tensor]:
     )
     return {
         "switch": _mean(_binary(said.switch, batch.switch), ~batch.switch.isnan()),
-        "change": _mean(_binary(said.change, batch.change), ~batch.change.isnan()),
-        "place": _place(said.change[:, 1:], batch.change[:, 1:]),
         "state": _mean(state, batch.state >= 0),
         "diffusivity": _mean(
             laplace(said.log_diffusivity, diffusivity.log()), ~batch.diffusivity.isnan()
@@ -176,14 +168,6 @@ def _binary(logit: Tensor, truth: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(
         logit[:, 1:], truth[:, 1:].nan_to_num(), reduction="none"
     )
-
-
-def _place(logit: Tensor, truth: Tensor) -> Tensor:
-    """Negative log-likelihood of where the change is, in tracks that have exactly one."""
-    one = truth.sum(1) == 1
-    if not one.any():
-        return logit.new_zeros(())
-    return functional.cross_entropy(logit[one], truth[one].argmax(1))
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:
@@ -201,8 +185,8 @@ def _card(
         "trained_on": (
             "tracks simulated on the fly: particles in fields of view that follow the five "
             "physical models of the second AnDi challenge with widely drawn parameters; pieces of "
-            "fractional Brownian motion in 1, 2 and 3 dimensions; whole and joined tracks of the "
-            "first challenge; 20 to 999 points (perrin.engine.switching.data)"
+            "fractional Brownian motion in 1, 2 and 3 dimensions; tracks of the first challenge; "
+            "20 to 999 points (perrin.engine.switching.data)"
         ),
         "views": trained.views,
         "minutes": round(trained.seconds / 60, 1),

@@ -12,7 +12,7 @@ import torch
 from perrin.engine.data import LONGEST
 from perrin.engine.engines import train
 from perrin.engine.network import Network
-from perrin.engine.switching.data import SHORTEST, SwitchBatch, batches, one_switch
+from perrin.engine.switching.data import SHORTEST, SwitchBatch, batches
 from perrin.engine.switching.network import PerStep, SwitchNetwork
 from perrin.engine.switching.train import calibrate, losses
 from perrin.engine.training import Trained, Training
@@ -38,7 +38,7 @@ def walks(n: int, dim: int, n_points: int) -> torch.Tensor:
 @pytest.mark.parametrize("n_points", [20, 66, 131, 400])
 def test_every_displacement_is_answered(network: SwitchNetwork, dim: int, n_points: int) -> None:
     said = network(walks(3, dim, n_points))
-    assert said.switch.shape == said.change.shape == (3, n_points - 1)
+    assert said.switch.shape == (3, n_points - 1)
     assert said.log_diffusivity.shape == said.alpha.shape == (3, n_points - 1, 2)
     assert said.state.shape == (3, n_points - 1, len(STATES))
     assert all(torch.isfinite(part).all() for part in said)
@@ -50,7 +50,7 @@ def test_mirrored_swapped_and_scaled_axes_change_nothing_but_the_unit(
     tracks = walks(4, 3, 90)
     said = network(tracks)
     turned = network(3 * torch.stack((tracks[:, 2], -tracks[:, 0], tracks[:, 1]), 1))
-    for name in ("switch", "change", "alpha", "state"):
+    for name in ("switch", "alpha", "state"):
         assert torch.allclose(getattr(said, name), getattr(turned, name), atol=1e-4), name
     grown = turned.log_diffusivity[..., 0] - said.log_diffusivity[..., 0]
     assert torch.allclose(grown, torch.tensor(2 * np.log(3.0), dtype=torch.float32), atol=1e-3)
@@ -76,7 +76,7 @@ def test_batches_hold_what_they_promise() -> None:
         n, dim, n_points = batch.positions.shape
         assert torch.isfinite(batch.positions).all()
         assert SHORTEST <= n_points <= LONGEST
-        for truth in (batch.switch, batch.change, batch.diffusivity, batch.alpha, batch.state):
+        for truth in (batch.switch, batch.diffusivity, batch.alpha, batch.state):
             assert truth.shape == (n, n_points - 1)
         assert (batch.diffusivity.nan_to_num(nan=1.0) >= 0).all()
         # Where a particle rests there is no exponent, and no diffusivity.
@@ -115,24 +115,11 @@ def test_displacements_are_those_of_the_true_diffusivity() -> None:
     assert error < 0.02
 
 
-def test_one_switch_is_where_the_labels_say() -> None:
-    batch, at, model = one_switch(200, 2, 60, torch.Generator().manual_seed(1))
-    first = torch.where(batch.change.sum(1) > 0, batch.change.argmax(1), torch.tensor(59))
-    assert torch.equal(first, at)
-    assert int(at.min()) >= 1
-    assert int(at.max()) <= 59
-    assert model.shape == (200, 2)
-    changed = (batch.alpha[:, 0] != batch.alpha[:, -1]) | (model[:, 0] != model[:, 1])
-    assert changed[at < 59].all()
-
-
 def test_true_answers_cost_less_than_wrong_ones() -> None:
     batch = next(batches(4, n_points=2000))
     right = _truth(batch)
     cost = losses(right, batch)
-    wrong = PerStep(
-        -right.switch, -right.change, right.log_diffusivity + 2, right.alpha + 1, -right.state
-    )
+    wrong = PerStep(-right.switch, right.log_diffusivity + 2, right.alpha + 1, -right.state)
     worse = losses(wrong, batch)
     assert all(cost[name] < worse[name] for name in ("switch", "diffusivity", "alpha", "state"))
     assert all(torch.isfinite(value) for value in (*cost.values(), *worse.values()))
@@ -145,7 +132,6 @@ def _truth(batch: SwitchBatch) -> PerStep:
     code = batch.state.long().clamp_min(0)
     return PerStep(
         18 * batch.switch.nan_to_num() - 9,
-        18 * batch.change.nan_to_num() - 9,
         torch.stack((d.log(), sure), 2),
         torch.stack((batch.alpha.nan_to_num(nan=1.0), sure), 2),
         9.0 * torch.nn.functional.one_hot(code, len(STATES)),
@@ -160,8 +146,16 @@ def test_training_makes_weights_that_load(tmp_path: Path, monkeypatch: pytest.Mo
     loaded = load_switch_network(path)
     assert torch.isfinite(loaded(walks(2, 2, 50)).switch).all()
     header = (tmp_path / "log.csv").read_text().splitlines()[0]
-    assert header == "minutes,views,loss,switch,change,place,state,diffusivity,alpha"
+    assert header == "minutes,views,loss,switch,state,diffusivity,alpha"
     assert "perrin train --engine switches" in path.with_suffix(".yaml").read_text()
+
+
+def test_a_new_network_begins_with_the_trunk_of_the_engine() -> None:
+    from perrin.engine.switching.train import _Switches
+
+    begun = _Switches().begin(Training()).state_dict()
+    engine = load_network().state_dict()
+    assert torch.equal(begun["blocks.0.expand.weight"], engine["blocks.0.expand.weight"])
 
 
 def test_a_network_trained_elsewhere_is_calibrated_on_the_cpu(
