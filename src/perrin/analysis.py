@@ -35,6 +35,10 @@ _PER_TRACK = (
     "n_switches", "flags", "diffusivity_unit", "noise_unit",
 )  # fmt: skip
 _MODELS_BESIDE = ("model_before", "model_after")
+_SWITCHES = (
+    "particle", "frame", "frame_lo", "frame_hi", "diffusivity_before", "diffusivity_after",
+    "alpha_before", "alpha_after", *_MODELS_BESIDE, "diffusivity_unit", "method",
+)  # fmt: skip
 _PER_FRAME = (
     "particle", "frame", "p_switch", "state", "motion", *_DIFFUSIVITIES, "alpha", "alpha_lo",
     "alpha_hi",
@@ -196,7 +200,8 @@ def analyze(
             found.switches[name] = pd.Series(None, found.switches.index, dtype="str")
     found.switches["method"] = method
     per_track = per_track.reindex(columns=list(_PER_TRACK))
-    return Analysis(per_track, found.per_frame, found.switches, calibration, chosen)
+    switches = found.switches.reindex(columns=list(_SWITCHES))
+    return Analysis(per_track, found.per_frame, switches, calibration, chosen)
 
 
 def _judge(

@@ -29,7 +29,7 @@ __all__ = ["Saved", "is_saved", "kept_beside", "open_saved"]
 _SUFFIXES = (".csv", ".parquet")
 _TEXTS = (
     "model", "diffusivity_by", "flags", "diffusivity_unit", "noise_unit", "verdict", "label",
-    "motion", "method",
+    "motion", "method", "model_before", "model_after",
 )  # fmt: skip
 
 

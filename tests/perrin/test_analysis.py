@@ -28,7 +28,7 @@ PER_FRAME = [
 ]  # fmt: skip
 SWITCHES = [
     "particle", "frame", "frame_lo", "frame_hi", "diffusivity_before", "diffusivity_after",
-    "alpha_before", "alpha_after", "diffusivity_unit", "method",
+    "alpha_before", "alpha_after", "model_before", "model_after", "diffusivity_unit", "method",
 ]  # fmt: skip
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.02, exposure=0)
 

@@ -230,7 +230,7 @@ def test_training_gets_its_parameters(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_engines_that_can_be_trained_are_named(tmp_path: Path) -> None:
     formula = command("train", "--engine", "msd", "-o", tmp_path / "msd")
     assert formula.returncode == 1
-    assert "Choose one of perrin, convtransformer, cnn, switches." in formula.stderr
+    assert "Choose one of perrin, convtransformer, cnn, switches, changes." in formula.stderr
     too_much = command("train", "--engine", "cnn", "-o", tmp_path / "cnn", "--width", "32")
     assert too_much.returncode == 1
     assert "cnn is trained without architecture" in too_much.stderr

@@ -25,7 +25,7 @@ from perrin.engine.posterior import alpha_quantiles
 from perrin.engine.switching.decode import WIDTHS
 from perrin.engine.switching.inference import Frames, ask_frames
 from perrin.engine.switching.methods import SwitchCalls
-from perrin.engine.switching.pooling import pooled
+from perrin.engine.switching.pooling import Pooled, pooled
 from perrin.engine.switching.segments import segments_of
 from perrin.errors import Progress
 from perrin.simulate.models import fbm as simulate_fbm
@@ -54,6 +54,7 @@ _NEAR = 10
 _PELT = "PELT, variance"
 _SHARED = "network, tracks share states"
 _LIKELIHOOD = "penalised likelihood (Perrin)"
+_LEAST = 1e-30
 _SOME = 40  # tracks of 1000 steps, for what takes a second each
 
 
@@ -134,12 +135,16 @@ def _by_likelihood(displacements: Array) -> tuple[Array, Ints]:
     return found.per_frame["p_switch"].to_numpy().reshape(len(displacements), -1), counts
 
 
-def _by_shared_states(frames: Frames, displacements: Array) -> tuple[Array, Ints]:
-    """Tell the same of tracks that share their states (:func:`~.pooling.pooled`)."""
+def _pooled(frames: Frames, displacements: Array) -> Pooled:
     threshold = SwitchCalls().switch_threshold
-    found = pooled(
+    return pooled(
         frames, _walks(displacements), exposure=0.0, threshold=threshold, shortest=_SHORTEST
     )
+
+
+def _by_shared_states(frames: Frames, displacements: Array) -> tuple[Array, Ints]:
+    """Tell the same of tracks that share their states (:func:`~.pooling.pooled`)."""
+    found = _pooled(frames, displacements)
     counts = np.bincount(found.states.segments.track, minlength=len(displacements)) - 1
     return found.frames.p_switch.reshape(len(displacements), -1), counts
 
@@ -150,11 +155,19 @@ def _sigma(setting: _Setting) -> pd.DataFrame:
     true = setting.rng.weibull(0.7, setting.n_tracks)
     steps = _walk(np.repeat(true[:, None], n_steps, 1), setting.rng)
     frames = _ask(setting, steps)
-    log_d = frames.log_diffusivity.reshape(setting.n_tracks, -1)
+    segments = _pooled(frames, steps).states.segments
+    alone, shared = (
+        np.sqrt(2 * np.exp(np.median(log_d.reshape(setting.n_tracks, -1), 1)))
+        for log_d in (
+            frames.log_diffusivity,
+            np.log(segments.diffusivity.clip(_LEAST))[segments.of_row],
+        )
+    )
     with_noise = fit_fbm(_walks(steps), alpha=1.0, exposure=0.0)["coefficient"].to_numpy()
     rows = []
     for name, found in (
-        ("network, not told that there is no noise", np.sqrt(2 * np.exp(np.median(log_d, 1)))),
+        ("network, not told that there is no noise", alone),
+        ("network, tracks share noise and states", shared),
         ("maximum likelihood, not told either", np.sqrt(2 * with_noise)),
         ("maximum likelihood", np.sqrt(np.square(steps).mean(1))),
     ):

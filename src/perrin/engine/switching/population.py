@@ -39,7 +39,8 @@ Ints = npt.NDArray[np.int64]
 _MOST_STATES = 5
 _FEWEST = 10  # segments from which states can be told
 _JUDGES = 200  # segments by which the noise is judged
-_NOISES = np.geomspace(0.005, 0.8, 10)  # over the root of the mean square displacement in a frame
+_NOISES = np.append((1e-4, 4e-4, 1.5e-3), np.geomspace(0.005, 0.8, 10))
+"""Localization errors tried, over the root of the mean square displacement in a frame."""
 _COARSE = 8
 
 
