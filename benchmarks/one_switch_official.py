@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from _environments import HERE, OUTPUT, python_with, run_peer
-from perrin.engine.benchmarks.measures import mean_and_error
+from perrin.engine.benchmarks.measures import root_mean_square
 from perrin.engine.changes.data import one_switch
 from perrin.engine.changes.inference import ask_changes
 from perrin.simulate.tables import table_of
@@ -34,14 +34,13 @@ def row(
     p = ask_changes(table_of(positions), exposure=0.0).p_at.reshape(n, -1)
     # A track that never moves has no answer: the middle is the best guess.
     guess = np.where(np.isnan(p).any(1), N_POINTS / 2, (p * np.arange(N_POINTS)).sum(1))
-    squared, error = mean_and_error(np.square(guess - at))
-    rmse = float(np.sqrt(squared))
+    rmse, error = root_mean_square(guess - at)
     return {
         "tracks": source,
         "dim": dim,
         "n_tracks": n,
         "rmse": round(rmse, 4),
-        "rmse_se": round(float(error) / (2 * rmse), 4),
+        "rmse_se": round(error, 4),
     }
 
 

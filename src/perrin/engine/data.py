@@ -37,6 +37,7 @@ __all__ = [
     "exposure_of",
     "hold",
     "pools_of",
+    "with_gaps",
 ]
 
 SHORTEST = 10
@@ -189,13 +190,26 @@ def batches(
             positions = hold(positions, generator)
         seen = None
         if gapped:
-            missing = MOST_MISSING * torch.rand(n, 1, generator=generator, device=device)
-            seen = torch.rand(n, length, generator=generator, device=device) >= missing
-            seen[:, 0] = seen[:, -1] = True
-            positions = fill_gaps(positions, seen)
+            positions, seen = with_gaps(positions, generator)
         mobility = (frames.square() / (2 * diffusivity[..., None]).clamp_min(_TINY)).mean(1)
         exposure = exposure_of(subframes, exposed)
         yield Batch(positions, seen, drawn.cell, diffusivity, noise, mobility, exposure)
+
+
+def with_gaps(positions: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Lose up to :data:`MOST_MISSING` of the frames of each track, but for the first and the last.
+
+    Returns
+    -------
+    tuple of Tensor
+        Positions with gaps filled, and which frames are seen, shape ``(n_tracks, n_points)``.
+    """
+    n, _, n_points = positions.shape
+    device = positions.device
+    missing = MOST_MISSING * torch.rand(n, 1, generator=generator, device=device)
+    seen = torch.rand(n, n_points, generator=generator, device=device) >= missing
+    seen[:, 0] = seen[:, -1] = True
+    return fill_gaps(positions, seen), seen
 
 
 def pools_of(generator: torch.Generator) -> list[tuple[Pool, Pool]]:

@@ -16,7 +16,7 @@ from perrin.engine.data import Batch, batches
 from perrin.engine.network import Network, Output
 from perrin.engine.scale import LEAST_SHARE
 from perrin.engine.score import score
-from perrin.engine.training import Trained, Training, command, laplace, learn
+from perrin.engine.training import Trained, Training, card, laplace, learn
 from perrin.engine.weights import load_network, save_network
 from perrin.errors import Progress
 from perrin.simulate.protocols import theory
@@ -128,19 +128,16 @@ def _logarithmic(answer: Tensor, truth: Tensor) -> Tensor:
 def _card(
     parameters: Training, trained: Trained[Network], figures: dict[str, Any]
 ) -> dict[str, Any]:
-    return {
-        "name": "Perrin's network for whole tracks",
-        "answers": "joint posterior over diffusion model and anomalous exponent",
-        "trained_on": (
+    return card(
+        parameters,
+        trained,
+        figures,
+        name="Perrin's network for whole tracks",
+        answers="joint posterior over diffusion model and anomalous exponent",
+        trained_on=(
             "tracks simulated on the fly: ATTM, CTRW, FBM, LW and SBM in 1, 2 and 3 dimensions, "
             "10 to 999 points, localization noise per axis or per track, up to 30 % of the frames "
             "missing in 15 % of the batches, held frames in 10 %, motion blur of known exposure in "
             "20 % (perrin.engine.data)"
         ),
-        "views": trained.views,
-        "minutes": round(trained.seconds / 60, 1),
-        "steps": trained.steps,
-        "command": command(parameters),
-        "training": parameters.model_dump(mode="json"),
-        "held_out": figures,
-    }
+    )

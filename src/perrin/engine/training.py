@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -26,7 +26,7 @@ from perrin.errors import Progress
 from perrin.parameters import Parameters, parameter
 
 __all__ = [
-    "Lesson", "Trained", "Training", "add_row", "command", "cosine", "laplace", "learn",
+    "Lesson", "Trained", "Training", "add_row", "card", "cosine", "laplace", "learn",
 ]  # fmt: skip
 
 _AVERAGING = 0.999
@@ -359,12 +359,48 @@ def _optimisers(network: nn.Module, head: str, parameters: Training) -> list[tor
     return [muon, adamw]
 
 
-def command(parameters: Training) -> str:
-    """Write the command that made the weights, with every option that is not the default."""
+def card(
+    parameters: Training,
+    trained: Trained[N],
+    figures: dict[str, Any],
+    *,
+    engine: str | None = None,
+    **about: str,
+) -> dict[str, Any]:
+    """Say what weights are, and where they come from.
+
+    Parameters
+    ----------
+    parameters, trained
+        How they were trained, and what it took.
+    figures
+        What was measured on held-out tracks.
+    engine
+        As for :func:`command`.
+    **about
+        What is said first: ``name``, ``answers`` and ``trained_on``.
+    """
+    return {
+        **about,
+        "views": trained.views,
+        "minutes": round(trained.seconds / 60, 1),
+        "steps": trained.steps,
+        "command": command(parameters, engine),
+        "training": parameters.model_dump(mode="json"),
+        "held_out": figures,
+    }
+
+
+def command(parameters: Training, engine: str | None = None) -> str:
+    """Write the command that made the weights, with every option that is not the default.
+
+    ``engine`` is the value of ``--engine``, where that is not the default.
+    """
     options = parameters.model_dump(exclude_defaults=True, exclude={"architecture"})
     options |= parameters.architecture.model_dump(exclude_defaults=True)
-    said = []
+    said = ["perrin train"] if engine is None else [f"perrin train --engine {engine}"]
+    said.append("--out DIR")
     for name, value in options.items():
         option = name.replace("_", "-")
         said.append(f"--no-{option}" if value is False else f"--{option} {value}")
-    return " ".join(["perrin train --out DIR", *said])
+    return " ".join(said)

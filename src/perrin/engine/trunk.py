@@ -176,8 +176,8 @@ class Convolution(nn.Module):
 
 
 def _linear(x: Tensor, convolution: nn.Conv1d) -> Tensor:
-    """Apply a convolution to its taps, shape ``(..., kernel * channels)``, as one product."""
-    return functional.linear(x, convolution.weight.transpose(1, 2).flatten(1), convolution.bias)
+    """Apply a convolution of kernel 1 to ``(..., channels)`` as a product of matrices."""
+    return functional.linear(x, convolution.weight[..., 0], convolution.bias)
 
 
 class Block(nn.Module):

@@ -30,6 +30,7 @@ N_POINTS = 1000
 
 _NOISELESS = 1e6
 Task = Literal["alpha", "model", "both", "parts"]
+NoisePer = Literal["axis", "track"]
 Displacements = Callable[[Tensor, Tensor, int, int, torch.Generator], Tensor]
 
 
@@ -93,7 +94,7 @@ def theory(
     dim: int,
     *,
     task: Task = "both",
-    noise_per: Literal["axis", "track"] = "axis",
+    noise_per: NoisePer = "axis",
     shortest: int = 10,
     longest: int = 999,
     spread: bool = False,
@@ -130,14 +131,25 @@ def theory(
     if spread:
         alpha = spread_exponents(model, alpha, generator)
     steps = normalised(displacements(model, alpha, N_POINTS, dim, generator))
-    n_draws = dim if noise_per == "axis" else 1
-    levels = torch.tensor(NOISE_LEVELS, device=device)
-    choice = torch.randint(3, (n_tracks, n_draws), generator=generator, device=device)
-    noise = levels[choice].expand(n_tracks, dim)
-    factor = torch.randn(n_tracks, n_draws, 1, generator=generator, device=device)
+    noise, factor = draw_noise_and_factor(n_tracks, dim, noise_per, generator)
     lengths = torch.randint(shortest, longest + 1, (n_tracks,), generator=generator, device=device)
     positions = observe(steps[..., : longest - 1], noise, generator) * factor
     return TheoryTracks(positions, lengths, model, alpha, noise)
+
+
+def draw_noise_and_factor(
+    n: int, dim: int, noise_per: NoisePer, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw the challenge's noise, shape ``(n, dim)``, and the factor of each axis, ``(n, ., 1)``.
+
+    ``noise_per`` is as for :func:`theory`.
+    """
+    device = generator.device
+    n_draws = dim if noise_per == "axis" else 1
+    levels = torch.tensor(NOISE_LEVELS, device=device)
+    choice = torch.randint(3, (n, n_draws), generator=generator, device=device)
+    factor = torch.randn(n, n_draws, 1, generator=generator, device=device)
+    return levels[choice].expand(n, dim), factor
 
 
 def spread_exponents(model: Tensor, alpha: Tensor, generator: torch.Generator) -> Tensor:

@@ -49,6 +49,13 @@ def mean_and_error(values: npt.ArrayLike) -> tuple[float, float]:
     return mean, float(x.std() / x.size**0.5) if x.size > 1 else float("nan")
 
 
+def root_mean_square(errors: npt.ArrayLike) -> tuple[float, float]:
+    """Root of the mean square of errors, and its standard error."""
+    squared, se = mean_and_error(np.square(np.asarray(errors, np.float64)))
+    root = squared**0.5
+    return root, se / (2 * root)
+
+
 def ratio_of_means(
     numerator: npt.ArrayLike, denominator: npt.ArrayLike, *, seed: int = 0
 ) -> tuple[float, float]:

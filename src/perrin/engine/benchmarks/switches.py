@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from perrin.engine.benchmarks.measures import mean_and_error
+from perrin.engine.benchmarks.measures import mean_and_error, root_mean_square
 from perrin.engine.benchmarks.switch_limits import (
     count_given_parameters,
     decide_given_parameters,
@@ -275,13 +275,8 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
         said = ask_changes(table_of(positions), exposure=0.0, device=setting.device)
         p = said.p_at.reshape(setting.n_tracks, -1)
         at = true.at.numpy()
-        squared, squared_se = mean_and_error(np.square((p * np.arange(p.shape[1])).sum(1) - at))
-        row = {
-            "dim": dim,
-            "n_tracks": setting.n_tracks,
-            "rmse": np.sqrt(squared),
-            "rmse_se": squared_se / (2 * np.sqrt(squared)),
-        }
+        rmse, se = root_mean_square((p * np.arange(p.shape[1])).sum(1) - at)
+        row = {"dim": dim, "n_tracks": setting.n_tracks, "rmse": rmse, "rmse_se": se}
         # A change at the last frame leaves no second part.
         two = at < _ONE_SWITCH_POINTS - 1
         posterior = torch.from_numpy(np.concatenate((said.before[two], said.after[two])))

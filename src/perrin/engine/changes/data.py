@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,16 +11,22 @@ from torch import Tensor
 from perrin.engine.data import (
     DIMENSIONS,
     LONGEST,
-    MOST_MISSING,
     blur,
     draw_noise,
     draw_shutter,
     exposure_of,
     pools_of,
+    with_gaps,
 )
-from perrin.engine.features import fill_gaps
 from perrin.simulate.models import simulate_displacements
-from perrin.simulate.protocols import N_POINTS, NOISE_LEVELS, draw_cells, normalised, observe
+from perrin.simulate.protocols import (
+    N_POINTS,
+    NoisePer,
+    draw_cells,
+    draw_noise_and_factor,
+    normalised,
+    observe,
+)
 from perrin.statistics._switches import MIN_POINTS_TO_SWITCH
 
 __all__ = ["NEVER", "SHORTEST", "ChangeBatch", "Joined", "batches", "one_switch"]
@@ -119,10 +125,7 @@ def batches(
         noise = draw_noise(n, pool.dim, coin).to(device)
         positions, seen = observe(steps, noise, generator), None
         if gapped < _GAPPED:
-            missing = MOST_MISSING * torch.rand(n, 1, generator=generator, device=device)
-            seen = torch.rand(n, points, generator=generator, device=device) >= missing
-            seen[:, 0] = seen[:, -1] = True
-            positions = fill_gaps(positions, seen)
+            positions, seen = with_gaps(positions, generator)
         yield ChangeBatch(positions, seen, at, cell, exposure_of(subframes, exposed))
 
 
@@ -132,7 +135,7 @@ def one_switch(
     n_points: int,
     generator: torch.Generator,
     *,
-    noise_per: Literal["axis", "track"] = "axis",
+    noise_per: NoisePer = "axis",
 ) -> tuple[Tensor, Joined]:
     """Join two tracks of different model or exponent, as in task 3 of the first AnDi challenge.
 
@@ -161,10 +164,7 @@ def one_switch(
     )
     first, second = steps[..., : n_points - 1].reshape(n_tracks, 2, dim, n_points - 1).unbind(1)
     at = torch.randint(1, n_points, (n_tracks,), generator=generator)
-    n_draws = dim if noise_per == "axis" else 1
-    level = torch.randint(3, (n_tracks, n_draws), generator=generator)
-    noise = torch.tensor(NOISE_LEVELS)[level].expand(n_tracks, dim)
-    factor = torch.randn(n_tracks, n_draws, 1, generator=generator)
+    noise, factor = draw_noise_and_factor(n_tracks, dim, noise_per, generator)
     positions = observe(_joined(first, second, at), noise, generator) * factor
     return positions, Joined(at, model, alpha)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import Tensor
 
 from perrin.device import autocast, pick_device
 from perrin.engine.batching import work_through
@@ -146,29 +147,33 @@ def _ask(
         rows = judged[some]
         with torch.inference_mode(), autocast(device):
             said = network(*lay_out(tracks, looks, rows, exposure, device))
-        place = said.place.softmax(1).cpu().double().numpy()
-        cells = _cells(said)
+        p_never = said.place.softmax(1)[:, 0].cpu().double().numpy()
+        p_tokens = said.place[:, 1:].softmax(1)
+        before, after = _cells(said, p_tokens)
+        p_token = p_tokens.cpu().double().numpy()
+        p_token /= p_token.sum(1, keepdims=True)  # to the precision of what is summed
         for i, look in enumerate(rows):
             owner = looks.owner[look]
             track, weight = job[owner], share[owner]
-            p_token = place[i, 1:] / max(place[i, 1:].sum(), _TINY)
             inside = slice(*answer.bounds[track : track + 2])
             frame = tracks.frame[inside] - tracks.frame[inside.start]
             # A change at a frame begins with the displacement from it.
-            until = np.interp(frame + 1, *_cumulated(network, looks, look, p_token, tracks, inside))
+            until = np.interp(
+                frame + 1, *_cumulated(network, looks, look, p_token[i], tracks, inside)
+            )
             answer.p_at[inside] += weight * np.diff(until, prepend=0.0)
-            changes = _ODDS * (1 - place[i, 0])
-            answer.p_change[track] += weight * changes / (changes + place[i, 0])
-            answer.before[track] += weight * cells[0][i]
-            answer.after[track] += weight * cells[1][i]
+            changes = _ODDS * (1 - p_never[i])
+            answer.p_change[track] += weight * changes / (changes + p_never[i])
+            answer.before[track] += weight * before[i]
+            answer.after[track] += weight * after[i]
 
 
-def _cells(said: PerToken) -> tuple[Array, Array]:
+def _cells(said: PerToken, place: Tensor) -> tuple[Array, Array]:
     """Posteriors before and after, over all places of the change, shape ``(n, 5, 40)`` each.
 
-    What tokens say counts by how likely they lie before the change, or after it.
+    What tokens say counts by how likely they lie before the change, or after it; ``place`` is how
+    likely it is in each of them.
     """
-    place = said.place[:, 1:].softmax(1)
     until = place.cumsum(1)
     there = torch.isfinite(said.place[:, 1:])
     cell = said.cell.flatten(2).softmax(2)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from perrin.device import autocast
 from perrin.engine.changes.data import ChangeBatch, batches
 from perrin.engine.changes.network import ChangeNetwork, PerToken
-from perrin.engine.training import Trained, Training, command, learn
+from perrin.engine.training import Trained, Training, card, learn
 from perrin.engine.weights import BUNDLED, load_change_network, load_tensors, save_network
 from perrin.errors import Progress
 
@@ -113,19 +113,17 @@ def losses(said: PerToken, batch: ChangeBatch, stride: int) -> tuple[Tensor, Ten
 def _card(
     parameters: Training, trained: Trained[ChangeNetwork], figures: dict[str, float]
 ) -> dict[str, Any]:
-    return {
-        "name": "Perrin's network for changes of model",
-        "answers": "where diffusion model or exponent change, and what they are before and after",
-        "trained_on": (
+    return card(
+        parameters,
+        trained,
+        figures,
+        engine="changes",
+        name="Perrin's network for changes of model",
+        answers="where diffusion model or exponent change, and what they are before and after",
+        trained_on=(
             "tracks simulated on the fly: two tracks of ATTM, CTRW, FBM, LW or SBM joined at any "
             "frame, one in five not joined, in 1, 2 and 3 dimensions, 20 to 999 points, as in task "
             "3 of the first AnDi challenge and with other noise, sizes, gaps and motion blur "
             "(perrin.engine.changes.data)"
         ),
-        "views": trained.views,
-        "minutes": round(trained.seconds / 60, 1),
-        "steps": trained.steps,
-        "command": command(parameters).replace("train", "train --engine changes", 1),
-        "training": parameters.model_dump(mode="json"),
-        "held_out": figures,
-    }
+    )

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perrin.engine.data import LONGEST, MOST_MISSING, exposure_of
-from perrin.engine.features import fill_gaps
+from perrin.engine.data import LONGEST, exposure_of, with_gaps
 from perrin.errors import InputError
 from perrin.models import MODELS
 from perrin.simulate.models import attm_periods, ctrw, fbm, isotropic_steps, simulate_displacements
@@ -137,7 +136,8 @@ def batches(
             else:
                 batch = _theory(n, points, dim, generator)
         if gapped < _GAPPED:
-            batch = _with_gaps(batch, generator)
+            positions, seen = with_gaps(batch.positions, generator)
+            batch = batch._replace(positions=positions, seen=seen)
         parts: dict[str, Any] = {
             name: part.to(device) if isinstance(part, Tensor) else part
             for name, part in batch._asdict().items()
@@ -439,13 +439,6 @@ _WITH_STATES: dict[str, Callable[[Tensor, int, int, torch.Generator], tuple[Tens
     "ATTM": _attm_states,
     "CTRW": _ctrw_states,
 }
-
-
-def _with_gaps(batch: SwitchBatch, g: torch.Generator) -> SwitchBatch:
-    n, _, n_points = batch.positions.shape
-    seen = torch.rand(n, n_points, generator=g) >= MOST_MISSING * torch.rand(n, 1, generator=g)
-    seen[:, 0] = seen[:, -1] = True
-    return batch._replace(positions=fill_gaps(batch.positions, seen), seen=seen)
 
 
 def _log_uniform(u: float, longest: int) -> int:

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WIDTHS", "choose_switches", "quantile"]
+__all__ = ["HIGH", "LOW", "WIDTHS", "best", "choose_switches", "quantile"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -15,7 +15,8 @@ WIDTHS = (0, 1, 2, 4, 7, 10)
 """Reach, in frames to either side, of the windows in which probability is summed."""
 
 _MARGIN = 2
-_LOW, _HIGH = 0.05, 0.95
+LOW, HIGH = 0.05, 0.95
+"""Shares of a switch's probability at which its interval begins and ends."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -58,7 +59,7 @@ def choose_switches(
         chosen = np.zeros(n, np.bool_)
         for width in WIDTHS:
             while True:
-                at = _best(left, width, threshold)
+                at = best(left, width, threshold, 0)
                 if at < 0:
                     break
                 # A little more than the window, which need not be centred on the switch.
@@ -76,24 +77,28 @@ def choose_switches(
                 begin = max(begin, (places[i - 1] + at) // 2 + 1)
             if i + 1 < places.size:
                 end = min(end, (at + places[i + 1]) // 2 + 1)
-            low[first + at] = first + begin + quantile(own[begin:end], _LOW)
-            high[first + at] = first + begin + quantile(own[begin:end], _HIGH)
+            low[first + at] = first + begin + quantile(own[begin:end], LOW)
+            high[first + at] = first + begin + quantile(own[begin:end], HIGH)
 
 
 @numba.njit(cache=True, nogil=True)
-def _best(left: Floats, width: int, threshold: float) -> int:
-    """Return the middle of the window that holds most, or -1 if that is not enough."""
+def best(left: Floats, width: int, threshold: float, margin: int) -> int:
+    """Return the middle of the window that holds most, or -1 if that is not enough.
+
+    Windows reach ``width`` to either side; their middles keep ``margin`` away from the ends.
+    """
     n = len(left)
-    best, most = -1, threshold
+    found, most = -1, threshold
     total = left[: width + 1].sum()
     for i in range(n):
-        if total > most or (best < 0 and total >= most):
-            best, most = i, total
+        inside = margin <= i < n - margin
+        if inside and (total > most or (found < 0 and total >= most)):
+            found, most = i, total
         if i + width + 1 < n:
             total += left[i + width + 1]
         if i - width >= 0:
             total -= left[i - width]
-    return best
+    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ from perrin.device import autocast
 from perrin.engine.scale import HALF_WIDTH, LEAST_SHARE
 from perrin.engine.switching.data import SwitchBatch, batches
 from perrin.engine.switching.network import PerStep, SwitchNetwork
-from perrin.engine.training import Trained, Training, command, laplace, learn
+from perrin.engine.training import Trained, Training, card, laplace, learn
 from perrin.engine.weights import BUNDLED, load_switch_network, load_tensors, save_network
 from perrin.errors import Progress
 
@@ -179,19 +179,17 @@ def _mean(values: Tensor, known: Tensor) -> Tensor:
 def _card(
     parameters: Training, trained: Trained[SwitchNetwork], figures: dict[str, float]
 ) -> dict[str, Any]:
-    return {
-        "name": "Perrin's network for switches",
-        "answers": "switches, state, diffusivity and anomalous exponent at every displacement",
-        "trained_on": (
+    return card(
+        parameters,
+        trained,
+        figures,
+        engine="switches",
+        name="Perrin's network for switches",
+        answers="switches, state, diffusivity and anomalous exponent at every displacement",
+        trained_on=(
             "tracks simulated on the fly: particles in fields of view that follow the five "
             "physical models of the second AnDi challenge with widely drawn parameters; pieces of "
             "fractional Brownian motion in 1, 2 and 3 dimensions; tracks of the first challenge; "
             "20 to 999 points (perrin.engine.switching.data)"
         ),
-        "views": trained.views,
-        "minutes": round(trained.seconds / 60, 1),
-        "steps": trained.steps,
-        "command": command(parameters).replace("train", "train --engine switches", 1),
-        "training": parameters.model_dump(mode="json"),
-        "held_out": figures,
-    }
+    )

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from perrin.engine.switching.decode import WIDTHS, quantile
+from perrin.engine.switching.decode import HIGH, LOW, WIDTHS, best, quantile
 
 __all__ = ["add_seen", "drop_unseen", "step_contrast"]
 
@@ -95,19 +95,14 @@ def add_seen(
             while stop < bounds[k + 1] and low[stop] < 0:
                 stop += 1
             # Away from the ends, where a switch already found holds what there is.
-            first, last = start + reach, stop - reach
-            most, at = _POSSIBLE * threshold, -1
-            for i in range(first, last):
-                held = p[i - reach : i + reach + 1].sum()
-                if held > most:
-                    most, at = held, i
+            at = best(p[start:stop], reach, _POSSIBLE * threshold, reach)
             if at >= 0:
-                begin = at - reach
-                window = p[begin : at + reach + 1]
+                begin = start + at - reach
+                window = p[begin : begin + 2 * reach + 1]
                 middle = begin + quantile(window, 0.5)
                 if step_contrast(position, frame, start, middle, stop) > _CLEAR:
-                    low[middle] = begin + quantile(window, 0.05)
-                    high[middle] = begin + quantile(window, 0.95)
+                    low[middle] = begin + quantile(window, LOW)
+                    high[middle] = begin + quantile(window, HIGH)
                     continue
             start = stop
 
