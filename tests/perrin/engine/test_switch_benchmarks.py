@@ -20,6 +20,7 @@ from perrin.engine.benchmarks.challenge2 import Pieces, pieces_of_labels, score_
 from perrin.engine.benchmarks.ensemble2 import Ensemble, one_state, score_ensemble
 from perrin.engine.benchmarks.switch_limits import (
     count_given_parameters,
+    count_reportable,
     decide_given_parameters,
     frame_given_parameters,
 )
@@ -109,6 +110,14 @@ def test_one_state_has_the_moments_of_all_frames() -> None:
 
 def log_density(steps: np.ndarray, sigma: np.ndarray) -> float:
     return float((-np.log(sigma) - np.square(steps / sigma) / 2).sum())
+
+
+def test_short_excursions_hide_two_switches_each() -> None:
+    jumps = np.zeros((3, 40), bool)
+    jumps[0, [5, 7, 20]] = True  # two steps in the other state
+    jumps[1, [5, 8, 20]] = True  # three
+    jumps[2, [5, 6, 7, 30]] = True  # there, back, and there to stay
+    assert count_reportable(jumps, 3).tolist() == [1, 3, 2]
 
 
 def test_limits_are_those_of_trying_everything() -> None:

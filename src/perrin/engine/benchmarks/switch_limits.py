@@ -8,7 +8,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["count_given_parameters", "decide_given_parameters", "frame_given_parameters"]
+__all__ = [
+    "count_given_parameters",
+    "count_reportable",
+    "decide_given_parameters",
+    "frame_given_parameters",
+]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -68,3 +73,27 @@ def count_given_parameters(steps: Array, ratio: float, rate: float) -> Ints:
         )
         best[:, 1] += gain[:, t]
     return np.asarray(count[np.arange(n), best.argmax(1)])
+
+
+def count_reportable(jumps: npt.NDArray[np.bool_], shortest: int) -> Ints:
+    """Count the true switches that are left if short excursions are not reported.
+
+    An excursion to the other state and back of fewer than ``shortest`` steps hides two switches.
+
+    Parameters
+    ----------
+    jumps
+        Whether the state changes before each step, shape ``(n_tracks, n_steps)``.
+    shortest
+        Fewest steps of an excursion that is reported.
+    """
+    counts = np.zeros(len(jumps), np.int64)
+    for k, track in enumerate(jumps):
+        kept: list[int] = []
+        for at in np.flatnonzero(track).tolist():
+            if kept and at - kept[-1] < shortest:
+                kept.pop()
+            else:
+                kept.append(at)
+        counts[k] = len(kept)
+    return counts

@@ -15,6 +15,7 @@ import torch
 from perrin.engine.benchmarks.measures import mean_and_error, root_mean_square
 from perrin.engine.benchmarks.switch_limits import (
     count_given_parameters,
+    count_reportable,
     decide_given_parameters,
     frame_given_parameters,
 )
@@ -251,6 +252,7 @@ def _counts(setting: _Setting) -> pd.DataFrame:
             _LIKELIHOOD: _by_likelihood(steps)[1],
             _PELT: np.array([cut_by_pelt(s[:, None]).size for s in steps[:_SOME]]),
             "hidden Markov model, told all parameters": count_given_parameters(steps, ratio, rate),
+            "told all switches, short segments left out": count_reportable(jumps, _SHORTEST),
         }
         for method, said in answers.items():
             error, se = mean_and_error(np.abs(said - true[: len(said)]))

@@ -17,7 +17,15 @@ from scipy.optimize import minimize
 from perrin.engine.switching._path_kernels import explained, predictors, smooth
 from perrin.statistics._arrays import arrays_of, steps_of
 
-__all__ = ["HiddenStates", "Walks", "adapted", "log_likelihood_of", "p_switch_of", "walks_of"]
+__all__ = [
+    "HiddenStates",
+    "Walks",
+    "adapted",
+    "log_likelihood_of",
+    "needed",
+    "p_switch_of",
+    "walks_of",
+]
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -91,6 +99,18 @@ class HiddenStates(NamedTuple):
     exposure: float
     shortest: int
 
+    def without(self, k: int) -> HiddenStates:
+        """Return the other states."""
+        others = np.delete(np.arange(self.start.size), k)
+        start, transition = self.start[others], self.transition[np.ix_(others, others)]
+        return self._replace(
+            rests=self.rests[others],
+            mean=self.mean[others],
+            spread=self.spread[others],
+            start=start / start.sum(),
+            transition=transition / transition.sum(1, keepdims=True),
+        )
+
 
 class _Nodes(NamedTuple):
     """Particles that stand for all those of each state."""
@@ -146,6 +166,46 @@ def adapted(walks: Walks, states: HiddenStates) -> HiddenStates:
         before = found.log_likelihood
         states = _maximised(states, nodes, found)
     return states
+
+
+def needed(
+    walks: Walks, states: HiddenStates, occupancy: Array, rare: float
+) -> tuple[HiddenStates, Array]:
+    """Adapt states, and leave out rare ones that the others explain as well.
+
+    A segment that two states share looks like one of a third state in between. Such a state is
+    recognised by the displacements: without it they are as likely, but for what the Bayesian
+    information criterion charges for its parameters.
+
+    Parameters
+    ----------
+    walks, states
+        As for :func:`adapted`.
+    occupancy
+        Share of the time in each state, ``(K,)``.
+    rare
+        Occupancy up to which a state of moving particles is put to the test.
+
+    Returns
+    -------
+    tuple
+        The states, at least two of them if there were as many, and their occupancies.
+    """
+    some = walks.some(_MOST_STEPS)
+    states = adapted(walks, states)
+    explains = log_likelihood_of(some, states)
+    while states.start.size > 2:
+        k = int(np.where(states.rests, np.inf, occupancy).argmin())
+        if states.rests[k] or occupancy[k] > rare:
+            break
+        others = adapted(walks, states.without(k))
+        without = log_likelihood_of(some, others)
+        # Mean and spread of two quantities, and the ways to the state and from it.
+        n_parameters = 4 + 2 * (states.start.size - 1)
+        if explains - without > 0.5 * n_parameters * np.log(len(some.steps)):
+            break
+        states, explains, occupancy = others, without, np.delete(occupancy, k)
+    return states, occupancy
 
 
 def _nodes(states: HiddenStates) -> _Nodes:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from perrin.engine.switching.inference import Frames
-from perrin.engine.switching.paths import HiddenStates, adapted, p_switch_of, walks_of
+from perrin.engine.switching.paths import HiddenStates, needed, p_switch_of, walks_of
 from perrin.engine.switching.population import SharedStates, shared_states
 from perrin.engine.switching.segments import joined, segments_of
 
@@ -22,7 +22,8 @@ _NARROW = 0.5  # spread of log D between particles up to which a state is surely
 _WEIGHT = 0.4  # of what the shared states say of switches, beside the network
 _SHARP = (0.2, 0.1)
 """Spreads of log D and alpha between the particles of a state up to which it says it all."""
-_BESIDE = 0.05  # of the time in states that are wider, at most, for states to be taken alone
+_BESIDE = 0.05
+"""Share of the time up to which a state is rare: it may be spurious, and needs not be sharp."""
 _SURE = 1e-5  # distance of a probability from 0 and 1 beyond which it says no more
 _RARE = 1e-3  # least probability per frame to change to another state, to begin with
 
@@ -66,7 +67,8 @@ def pooled(
     Notes
     -----
     States are found from the network's segments. A hidden semi-Markov model (:mod:`~.paths`) then
-    goes through all tracks again, knowing them: how likely a switch is at each frame is the
+    goes through all tracks again, knowing them (but for rare ones that explain nothing, as mixed
+    segments leave them behind): how likely a switch is at each frame is the
     weighted geometric mean of its odds (0.4) and the network's (0.6), which knows of compartments
     and of states that few particles share. Where particles of a state hardly differ, the model is
     all there is to know, and its odds are taken alone. A switch between two segments that are of
@@ -102,11 +104,11 @@ def _p_switch(
     """Join what the network says of switches with what the states say of them."""
     walks = walks_of(tracks)
     told = np.zeros(frames.p_switch.size)
-    hidden = adapted(walks, _hidden(states, exposure, shortest))
+    occupancy = states.states["occupancy"].to_numpy()
+    hidden, occupancy = needed(walks, _hidden(states, exposure, shortest), occupancy, _BESIDE)
     told[walks.row] = p_switch_of(walks, hidden)
     wide = ~hidden.rests & (hidden.spread > _SHARP).any(1)
-    beside = states.states["occupancy"].to_numpy()[wide].sum()
-    weight = _WEIGHT if beside > _BESIDE else 1.0
+    weight = _WEIGHT if occupancy[wide].sum() > _BESIDE else 1.0
     odds = weight * _log_odds(told) + (1 - weight) * _log_odds(frames.p_switch)
     return np.asarray(1 / (1 + np.exp(-odds)))
 

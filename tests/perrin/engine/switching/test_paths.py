@@ -14,10 +14,12 @@ from perrin.engine.switching.paths import (
     HiddenStates,
     adapted,
     log_likelihood_of,
+    needed,
     p_switch_of,
     walks_of,
 )
 from perrin.simulate.switching import simulate_switching
+from perrin.simulate.tables import table_of
 from perrin.statistics._fbm_kernels import likelihood_grid
 from perrin.statistics._motion import structure_function
 
@@ -153,3 +155,20 @@ def test_short_escapes_do_not_end_a_rest() -> None:
     rare = states._replace(transition=np.array([[0.98, 0.02], [0.02, 0.98]]))
     p = p_switch_of(walks_of(tracks), rare)
     assert p[:59].sum() < 0.1
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_rare_state_is_left_out_only_if_it_explains_nothing(real: bool) -> None:
+    rng = np.random.default_rng(8)
+    n, n_steps = 12, 300
+    diffusivity = np.where(((rng.random((n, n_steps)) < 0.02).cumsum(1)) % 2 == 1, 30.0, 0.5)
+    if real:
+        diffusivity[:, 100:112] = 4.0
+    steps = np.sqrt(2 * diffusivity)[..., None] * rng.standard_normal((n, n_steps, 2))
+    walks = walks_of(table_of(np.pad(steps, ((0, 0), (1, 0), (0, 0))).cumsum(1).swapaxes(1, 2)))
+    occupancy = np.array([0.5, 0.04, 0.46])
+    states, left = needed(walks, states_of([0.5, 4.0, 30.0], shortest=3), occupancy, 0.05)
+    expected = [0.5, 4.0, 30.0] if real else [0.5, 30.0]
+    np.testing.assert_allclose(np.exp(states.mean[:, 0]), expected, rtol=0.25)
+    assert len(left) == len(expected)
+    np.testing.assert_allclose(states.transition.sum(1), 1)
