@@ -303,11 +303,11 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
 def _false_switches(setting: _Setting) -> pd.DataFrame:
     """Fractional Brownian motion with noise in 2D: how many tracks are given a switch."""
     rows = []
+    n = setting.n_tracks
     generator = torch.Generator().manual_seed(int(setting.rng.integers(2**31)))
     for n_points in _LENGTHS:
         for alpha in _ALPHAS:
             for noise in _NOISES:
-                n = max(50, int(setting.n_tracks * min(1.0, 100 / n_points)))
                 steps = simulate_fbm(torch.full((n,), alpha), n_points, 2, generator)
                 flagged = _count(setting.ask(_noisy(steps, noise, setting))) > 0
                 share, se = mean_and_error(flagged)

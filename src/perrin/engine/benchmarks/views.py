@@ -227,6 +227,7 @@ SWITCH_TITLES: Mapping[str, str] = {
     "count": "How many switches are there in 1,000 steps: mean absolute error of the count",
     "one_switch": "First AnDi challenge, task 3: one switch of model or exponent in 200 points",
     "one_switch_official": "The same on tracks of andi-datasets: root mean square error in frames",
+    "one_switch_limit": "The same beside the exact likelihood: root mean square error in frames",
     "false_switches": "Tracks of fractional Brownian motion in 2D that are given a switch",
     "gradual": "Tracks of scaled Brownian motion in 2D, 200 points, that are cut",
     "trade_off": "False alarms and switches found against the threshold",
