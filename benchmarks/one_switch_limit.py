@@ -18,45 +18,36 @@ import torch
 from scipy.linalg import cho_factor, cho_solve, toeplitz
 
 from _environments import HERE
-from perrin.engine.benchmarks.measures import root_mean_square
+from _one_switch import FRAMES, N_POINTS, posterior, row
 from perrin.engine.changes.data import one_switch
-from perrin.engine.changes.inference import ask_changes
 from perrin.simulate.models import fbm
 from perrin.simulate.protocols import NOISE_LEVELS
-from perrin.simulate.tables import table_of
+from perrin.statistics._motion import structure_function
 
 Array = npt.NDArray[np.float64]
 
 RESULTS = HERE / "results" / "one_switch_limit.csv"
-N_POINTS = 200
-FRAMES = np.arange(N_POINTS)
 EXPONENTS = np.arange(0.05, 1.96, 0.05)
 
 
-def posterior(positions: Array) -> Array:
-    """Ask the network for the probability of every frame, ``(n_tracks, N_POINTS)``."""
-    p = ask_changes(table_of(positions), exposure=0.0).p_at.reshape(-1, N_POINTS)
-    # A track that never moves has no answer: all frames are as good.
-    return np.where(np.isnan(p).any(1, keepdims=True), 1 / N_POINTS, p)
-
-
-def covariance(alpha: float) -> Array:
-    """Covariance matrix of the displacements of fractional Brownian motion, of unit variance."""
-    k = np.arange(N_POINTS - 1)
-    return toeplitz((np.abs(k + 1) ** alpha + np.abs(k - 1) ** alpha) / 2 - k**alpha)
+def covariance(alpha: float, coefficient: float, noise: float) -> Array:
+    """Covariance matrix of displacements: half the second differences of the MSD."""
+    msd = structure_function(N_POINTS - 1, alpha, coefficient, noise, 0.0)
+    lags = FRAMES[:-1]
+    return toeplitz((msd[lags + 1] + msd[np.abs(lags - 1)] - 2 * msd[lags]) / 2)
 
 
 def told(displacements: Array, alpha: Array, noise: Array) -> Array:
     """Posterior over frames of a track, ``(N_POINTS,)``, by whoever knows all but the frame."""
-    first, second = map(covariance, alpha)
-    of_noise = toeplitz(np.r_[2.0, -1.0, np.zeros(N_POINTS - 3)])
+    first, second = (covariance(each, 0.5, 0.0) for each in alpha)
+    of_noise = [covariance(1.0, 0.0, level) for level in noise]
     log_p = np.full(N_POINTS, -np.inf)
     for at in range(1, N_POINTS):
         joined = np.zeros_like(first)
         joined[:at, :at], joined[at:, at:] = first[:at, :at], second[at:, at:]
         log_p[at] = 0.0
-        for steps, level in zip(displacements, noise, strict=True):
-            factor = cho_factor(joined + level**2 * of_noise, lower=True)
+        for steps, seen_with in zip(displacements, of_noise, strict=True):
+            factor = cho_factor(joined + seen_with, lower=True)
             log_p[at] -= steps @ cho_solve(factor, steps) / 2 + np.log(np.diag(factor[0])).sum()
     p = np.exp(log_p - log_p.max())
     return p / p.sum()
@@ -77,22 +68,9 @@ def of_fbm(n_tracks: int, dim: int, rng: np.random.Generator) -> list[dict[str, 
     seen = np.diff(positions)
     exact = np.array([told(*each) for each in zip(seen, alpha, noise, strict=True)])
     return [
-        row("FBM to FBM", method, dim, p @ FRAMES - at)
+        row({"tracks": "FBM to FBM", "method": method}, dim, p @ FRAMES - at)
         for method, p in (("network", posterior(positions)), ("told all but the frame", exact))
     ]
-
-
-def row(tracks: str, method: str, dim: int, errors: Array) -> dict[str, object]:
-    """Make a row of the table."""
-    rmse, se = root_mean_square(errors)
-    return {
-        "tracks": tracks,
-        "method": method,
-        "dim": dim,
-        "n_tracks": len(errors),
-        "rmse": round(rmse, 2),
-        "rmse_se": round(se, 2),
-    }
 
 
 def main(n_tracks: int, n_fbm: int) -> pd.DataFrame:
@@ -104,11 +82,13 @@ def main(n_tracks: int, n_fbm: int) -> pd.DataFrame:
         positions, true = one_switch(n_tracks, dim, N_POINTS, generator)
         p = posterior(positions.double().numpy())
         variance = p @ FRAMES**2 - (p @ FRAMES) ** 2
-        rows += [
-            row("all models", "network", dim, p @ FRAMES - true.at.numpy()),
-            row("all models", "network, as it expects", dim, np.sqrt(variance)),
-            *of_fbm(n_fbm, dim, rng),
-        ]
+        answers = {
+            "network": p @ FRAMES - true.at.numpy(),
+            "network, as it expects": np.sqrt(variance),
+        }
+        for method, errors in answers.items():
+            rows.append(row({"tracks": "all models", "method": method}, dim, errors))
+        rows += of_fbm(n_fbm, dim, rng)
         print(pd.DataFrame(rows[-4:]).to_string(index=False), flush=True)
     return pd.DataFrame(rows)
 

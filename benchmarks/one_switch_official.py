@@ -17,31 +17,17 @@ import pandas as pd
 import torch
 
 from _environments import HERE, OUTPUT, python_with, run_peer
-from perrin.engine.benchmarks.measures import root_mean_square
+from _one_switch import FRAMES, N_POINTS, posterior, row
 from perrin.engine.changes.data import one_switch
-from perrin.engine.changes.inference import ask_changes
-from perrin.simulate.tables import table_of
 
 RESULTS = HERE / "results" / "one_switch_official.csv"
-N_POINTS = 200
 
 
-def row(
+def scored(
     source: str, positions: npt.NDArray[np.float64], at: npt.NDArray[np.int64]
 ) -> dict[str, object]:
     """Score the network on some tracks."""
-    n, dim, _ = positions.shape
-    p = ask_changes(table_of(positions), exposure=0.0).p_at.reshape(n, -1)
-    # A track that never moves has no answer: the middle is the best guess.
-    guess = np.where(np.isnan(p).any(1), N_POINTS / 2, (p * np.arange(N_POINTS)).sum(1))
-    rmse, error = root_mean_square(guess - at)
-    return {
-        "tracks": source,
-        "dim": dim,
-        "n_tracks": n,
-        "rmse": round(rmse, 4),
-        "rmse_se": round(error, 4),
-    }
+    return row({"tracks": source}, positions.shape[1], posterior(positions) @ FRAMES - at)
 
 
 def main(n_tracks: int) -> pd.DataFrame:
@@ -55,11 +41,11 @@ def main(n_tracks: int) -> pd.DataFrame:
     rows = []
     for dim in (1, 2, 3):
         positions, labels = made[f"positions_{dim}"], made[f"labels_{dim}"]
-        rows.append(row("andi-datasets, noise per track", positions, labels[:, 0].astype(int)))
+        rows.append(scored("andi-datasets, noise per track", positions, labels[:, 0].astype(int)))
         for noise_per in ("track", "axis"):
             own, true = one_switch(n_tracks, dim, N_POINTS, generator, noise_per=noise_per)
             rows.append(
-                row(f"Perrin, noise per {noise_per}", own.double().numpy(), true.at.numpy())
+                scored(f"Perrin, noise per {noise_per}", own.double().numpy(), true.at.numpy())
             )
             print(rows[-1], flush=True)
     return pd.DataFrame(rows)

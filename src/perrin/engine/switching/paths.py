@@ -193,18 +193,18 @@ def needed(
     """
     some = walks.some(_MOST_STEPS)
     states = adapted(walks, states)
-    explains = log_likelihood_of(some, states)
     while states.start.size > 2:
-        k = int(np.where(states.rests, np.inf, occupancy).argmin())
-        if states.rests[k] or occupancy[k] > rare:
+        tested = np.where(states.rests, np.inf, occupancy)
+        k = int(tested.argmin())
+        if tested[k] > rare:
             break
         others = adapted(walks, states.without(k))
-        without = log_likelihood_of(some, others)
+        lost = log_likelihood_of(some, states) - log_likelihood_of(some, others)
         # Mean and spread of two quantities, and the ways to the state and from it.
         n_parameters = 4 + 2 * (states.start.size - 1)
-        if explains - without > 0.5 * n_parameters * np.log(len(some.steps)):
+        if lost > 0.5 * n_parameters * np.log(len(some.steps)):
             break
-        states, explains, occupancy = others, without, np.delete(occupancy, k)
+        states, occupancy = others, np.delete(occupancy, k)
     return states, occupancy
 
 
