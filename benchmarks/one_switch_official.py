@@ -1,8 +1,8 @@
 """One switch of model or exponent on tracks that andi-datasets made, beside Perrin's own.
 
-Task 3 of the first AnDi challenge as andi-datasets 2 makes it: one noise level and one factor for
-each track, not for each axis as in the challenge that was scored. Perrin's own tracks are made both
-ways. In 3D andi-datasets lets an ATTM particle jitter in place (docs/engine.md).
+Task 3 of the first AnDi challenge. The package that made the challenge's data gave noise and factor
+to every axis of every track and joined these; version 2 joins first, and draws one noise level and
+one factor for the whole. In 3D it lets an ATTM particle jitter in place (docs/engine.md).
 
     python benchmarks/one_switch_official.py --tracks 2000
 """
@@ -10,6 +10,8 @@ ways. In 3D andi-datasets lets an ATTM particle jitter in place (docs/engine.md)
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,14 @@ import torch
 from _environments import HERE, OUTPUT, python_with, run_peer
 from _one_switch import FRAMES, N_POINTS, posterior, row
 from perrin.engine.changes.data import one_switch
+from perrin.simulate.protocols import NoisePer
 
+VERSION_1 = ("andi-datasets==0.0.5", "numpy<2", "scipy", "h5py", "tqdm", "fbm")
+VERSION_2 = ("andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+NOISE: dict[NoisePer, str] = {
+    "axis": "noise before joining",
+    "track": "noise after joining",
+}
 RESULTS = HERE / "results" / "one_switch_official.csv"
 
 
@@ -30,24 +39,31 @@ def scored(
     return row({"tracks": source}, positions.shape[1], posterior(positions) @ FRAMES - at)
 
 
-def main(n_tracks: int) -> pd.DataFrame:
-    """Measure all three sources."""
-    path = OUTPUT / "andi_one_switch.npz"
+def made(folder: str, n_tracks: int, *requirements: str) -> Mapping[str, Any]:
+    """Return tracks and labels of a version of andi-datasets, made if need be."""
+    path = OUTPUT / f"{folder}_one_switch.npz"
     if not path.exists():
-        python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
-        run_peer(python, "andi_one_switch.py", path, str(n_tracks))
-    made = np.load(path)
+        run_peer(python_with(folder, *requirements), "andi_one_switch.py", path, str(n_tracks))
+    found: Mapping[str, Any] = np.load(path)
+    return found
+
+
+def main(n_tracks: int) -> pd.DataFrame:
+    """Measure all sources."""
+    sources = {
+        "axis": ("andi-datasets 0.0.5", made("andi1", n_tracks, *VERSION_1)),
+        "track": ("andi-datasets 2", made("andi", n_tracks, *VERSION_2)),
+    }
     generator = torch.Generator().manual_seed(7)
     rows = []
-    for dim in (1, 2, 3):
-        positions, labels = made[f"positions_{dim}"], made[f"labels_{dim}"]
-        rows.append(scored("andi-datasets, noise per track", positions, labels[:, 0].astype(int)))
-        for noise_per in ("track", "axis"):
+    for noise_per, words in NOISE.items():
+        name, tracks = sources[noise_per]
+        for dim in (1, 2, 3):
+            positions, labels = tracks[f"positions_{dim}"], tracks[f"labels_{dim}"]
+            rows.append(scored(f"{name}, {words}", positions, labels[:, 0].astype(int)))
             own, true = one_switch(n_tracks, dim, N_POINTS, generator, noise_per=noise_per)
-            rows.append(
-                scored(f"Perrin, noise per {noise_per}", own.double().numpy(), true.at.numpy())
-            )
-            print(rows[-1], flush=True)
+            rows.append(scored(f"Perrin, {words}", own.double().numpy(), true.at.numpy()))
+            print(*rows[-2:], sep="\n", flush=True)
     return pd.DataFrame(rows)
 
 

@@ -17,7 +17,9 @@ from torch import Tensor
 from perrin.models import MODELS
 from perrin.simulate.models import ALPHA_RANGE, simulate_displacements
 
-__all__ = ["ALPHAS", "NOISE_LEVELS", "N_POINTS", "TheoryTracks", "cell_weights", "theory"]
+__all__ = [
+    "ALPHAS", "NOISE_LEVELS", "N_POINTS", "NoisePer", "TheoryTracks", "cell_weights", "theory",
+]  # fmt: skip
 
 ALPHAS = torch.arange(1, 41) * 0.05
 """Anomalous exponents of the AnDi challenge: 0.05 to 2 in steps of 0.05."""

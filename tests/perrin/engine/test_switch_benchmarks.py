@@ -234,6 +234,7 @@ def test_switches_measures_everything(weights: Path, monkeypatch: pytest.MonkeyP
     assert limit["maximum likelihood"] == pytest.approx(0.0583, abs=0.03)
     assert limit["Cramér–Rao"] == pytest.approx(0.0564, abs=1e-4)
     assert set(tables["one_switch"]["dim"]) == {1, 2, 3}
+    assert set(tables["one_switch"]["noise"]) == {"before joining", "after joining"}
     assert "How large is sigma" in as_text(tables)
 
 

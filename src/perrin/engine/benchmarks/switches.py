@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ from perrin.engine.switching.segments import segments_of
 from perrin.errors import Progress
 from perrin.simulate.models import fbm as simulate_fbm
 from perrin.simulate.models import sbm
-from perrin.simulate.protocols import theory
+from perrin.simulate.protocols import NoisePer, theory
 from perrin.simulate.tables import table_of
 from perrin.statistics import find_switches, fit_fbm
 
@@ -49,8 +50,11 @@ _SHORTEST = SwitchCalls().min_segment
 _LENGTHS = (20, 50, 100, 200, 500, 1000)
 _ALPHAS = (0.2, 0.5, 1.0, 1.5, 1.9)
 _NOISES = (0.0, 0.5, 1.0)
+_FALSE_ALARMS = 0.05
+_AGAIN = 5  # times as many tracks
 _GRADUAL = (0.3, 0.7, 1.5, 1.9)
 _ONE_SWITCH_POINTS = 200
+_NOISE_OF_PARTS: dict[NoisePer, str] = {"axis": "before joining", "track": "after joining"}
 _NEAR = 10
 _PELT = "PELT, variance"
 _SHARED = "network, tracks share states"
@@ -243,12 +247,12 @@ def _counts(setting: _Setting) -> pd.DataFrame:
         steps = _walk(np.where(fast, ratio, 1.0), setting.rng)
         frames = _ask(setting, steps)
         true = jumps.sum(1)
+        p_switch, reported = _by_shared_states(frames, steps)
         answers = {
             "network": _count(frames),
-            _SHARED: _by_shared_states(frames, steps)[1],
-            "network, sum of probabilities": np.add.reduceat(
-                frames.p_switch, frames.bounds[:-1]
-            ).round(),
+            _SHARED: reported,
+            "network, expected number": frames.p_switch.reshape(n, -1).sum(1).round(),
+            f"{_SHARED}, expected number": p_switch.sum(1).round(),
             _LIKELIHOOD: _by_likelihood(steps)[1],
             _PELT: np.array([cut_by_pelt(s[:, None]).size for s in steps[:_SOME]]),
             "hidden Markov model, told all parameters": count_given_parameters(steps, ratio, rate),
@@ -272,13 +276,16 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
     """Task 3 of the first AnDi challenge: when model or exponent change, 200 points."""
     rows = []
     generator = torch.Generator().manual_seed(int(setting.rng.integers(2**31)))
-    for dim in (1, 2, 3):
-        positions, true = one_switch(setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator)
+    for (noise_per, words), dim in product(_NOISE_OF_PARTS.items(), (1, 2, 3)):
+        positions, true = one_switch(
+            setting.n_tracks, dim, _ONE_SWITCH_POINTS, generator, noise_per=noise_per
+        )
         said = ask_changes(table_of(positions), exposure=0.0, device=setting.device)
         p = said.p_at.reshape(setting.n_tracks, -1)
         at = true.at.numpy()
         rmse, se = root_mean_square((p * np.arange(p.shape[1])).sum(1) - at)
-        row = {"dim": dim, "n_tracks": setting.n_tracks, "rmse": rmse, "rmse_se": se}
+        row = {"noise": words, "dim": dim, "n_tracks": setting.n_tracks}
+        row |= {"rmse": rmse, "rmse_se": se}
         # A change at the last frame leaves no second part.
         two = at < _ONE_SWITCH_POINTS - 1
         posterior = torch.from_numpy(np.concatenate((said.before[two], said.after[two])))
@@ -289,7 +296,7 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
         row |= {"n_segments": alpha.size, "alpha_mae": error, "alpha_mae_se": se}
         row |= {"model_accuracy": right, "model_accuracy_se": right_se}
         whole = theory(
-            setting.n_tracks, dim, task="model", shortest=_ONE_SWITCH_POINTS,
+            setting.n_tracks, dim, task="model", noise_per=noise_per, shortest=_ONE_SWITCH_POINTS,
             longest=_ONE_SWITCH_POINTS, generator=generator,
         )  # fmt: skip
         none = ask_changes(table_of(whole.positions), exposure=0.0, device=setting.device)
@@ -301,20 +308,26 @@ def _one_switch(setting: _Setting) -> pd.DataFrame:
 
 
 def _false_switches(setting: _Setting) -> pd.DataFrame:
-    """Fractional Brownian motion with noise in 2D: how many tracks are given a switch."""
+    """Fractional Brownian motion with noise in 2D: how many tracks are given a switch.
+
+    Where that is too near to the limit to tell, more tracks are made, and those alone count.
+    """
     rows = []
-    n = setting.n_tracks
     generator = torch.Generator().manual_seed(int(setting.rng.integers(2**31)))
-    for n_points in _LENGTHS:
-        for alpha in _ALPHAS:
-            for noise in _NOISES:
-                steps = simulate_fbm(torch.full((n,), alpha), n_points, 2, generator)
-                flagged = _count(setting.ask(_noisy(steps, noise, setting))) > 0
-                share, se = mean_and_error(flagged)
-                rows.append(
-                    {"n_points": n_points, "alpha": alpha, "noise": noise, "n_tracks": n,
-                     "flagged": share, "flagged_se": se}
-                )  # fmt: skip
+    for n_points, alpha, noise in product(_LENGTHS, _ALPHAS, _NOISES):
+        for n in (setting.n_tracks, _AGAIN * setting.n_tracks):
+            flagged = []
+            for _ in range(n // setting.n_tracks):
+                exponents = torch.full((setting.n_tracks,), alpha)
+                steps = simulate_fbm(exponents, n_points, 2, generator)
+                flagged.append(_count(setting.ask(_noisy(steps, noise, setting))) > 0)
+            share, se = mean_and_error(np.concatenate(flagged))
+            if abs(share - _FALSE_ALARMS) > 2 * se:
+                break
+        rows.append(
+            {"n_points": n_points, "alpha": alpha, "noise": noise, "n_tracks": n,
+             "flagged": share, "flagged_se": se}
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from perrin.engine.data import (
     DIMENSIONS,
@@ -39,6 +40,8 @@ NEVER = 0.2
 
 _OF_THE_CHALLENGE = 0.4  # of the batches, with the length of the challenge's tracks
 _CHALLENGE_POINTS = 200
+_OWN = 0.55  # of these and of some others: either part has its own noise and factor on each axis
+_OWN_OF_OTHERS = 0.15
 _RESCALED = 0.3  # of the other batches: the second part moves more or less than the first
 _BLURRED = 0.12  # of the batches
 _GAPPED = 0.1
@@ -103,27 +106,35 @@ def batches(
     pools = pools_of(generator)
     while True:
         sharp_pool, fine_pool = pools[int(torch.multinomial(DIMENSIONS, 1, generator=coin))]
-        length, rescaled, blurred, gapped, u = torch.rand(5, generator=coin).tolist()
+        length, rescaled, blurred, gapped, u, own = torch.rand(6, generator=coin).tolist()
+        of_challenge = length < _OF_THE_CHALLENGE
+        own = own < (_OWN if of_challenge else _OWN_OF_OTHERS)
         points = int(SHORTEST * ((LONGEST + 1) / SHORTEST) ** u)
-        if length < _OF_THE_CHALLENGE:
+        if of_challenge:
             points = _CHALLENGE_POINTS
         n = min(512, max(16, n_points // points))
         pool, (subframes, exposed) = sharp_pool, (1, 1)
-        if blurred < _BLURRED:
+        if blurred < _BLURRED and not own:
             pool, (subframes, exposed) = fine_pool, draw_shutter(points, coin)
         drawn = pool.draw(2 * n, points * subframes)
         cell = drawn.cell.view(n, 2)
         first, second = drawn.steps[::2], drawn.steps[1::2]
-        if length >= _OF_THE_CHALLENGE and rescaled < _RESCALED:
+        if not of_challenge and not own and rescaled < _RESCALED:
             second = torch.randn(n, 1, 1, generator=generator, device=device).exp() * second
         at = torch.randint(1, points, (n,), generator=generator, device=device)
         never = torch.rand(n, generator=generator, device=device) < NEVER
         at = torch.where(never | (cell[:, 0] == cell[:, 1]), points - 1, at)
-        steps = _joined(first, second, at * subframes)
-        if subframes > 1:
-            steps, _ = blur(steps, subframes, exposed)
-        noise = draw_noise(n, pool.dim, coin).to(device)
-        positions, seen = observe(steps, noise, generator), None
+        if own:
+            noise = torch.cat((draw_noise(n, pool.dim, coin), draw_noise(n, pool.dim, coin)))
+            factor = torch.randn(2 * n, pool.dim, 1, generator=generator, device=device)
+            positions = _joined_as_seen(first, second, at, noise.to(device), factor, generator)
+        else:
+            steps = _joined(first, second, at * subframes)
+            if subframes > 1:
+                steps, _ = blur(steps, subframes, exposed)
+            noise = draw_noise(n, pool.dim, coin).to(device)
+            positions = observe(steps, noise, generator)
+        seen = None
         if gapped < _GAPPED:
             positions, seen = with_gaps(positions, generator)
         yield ChangeBatch(positions, seen, at, cell, exposure_of(subframes, exposed))
@@ -142,8 +153,9 @@ def one_switch(
     Parameters
     ----------
     noise_per
-        ``"axis"`` draws noise and factor for each axis, as in the challenge as it was scored,
-        ``"track"`` once per track, as andi-datasets 2 does.
+        ``"axis"`` draws noise and factor for each axis of either track before they are joined, as
+        in the challenge as it was scored and in andi-datasets before version 2; ``"track"`` once
+        for the joined track, as andi-datasets 2 does.
 
     Returns
     -------
@@ -154,7 +166,8 @@ def one_switch(
     -----
     As in andi-datasets: tracks of 1000 points with displacements of unit standard deviation, cut to
     the first ``n_points``; from a frame on the second goes on where the first was. So one part may
-    move more than the other. Noise is 0.1, 0.5 or 1, the factor from N(0, 1).
+    move more than the other, even without a factor. Noise is 0.1, 0.5 or 1, the factor from N(0,
+    1).
     """
     model, alpha = (each.view(n_tracks, 2) for each in draw_cells(2 * n_tracks, "parts", generator))
     while bool((same := (model[:, 0] == model[:, 1]) & (alpha[:, 0] == alpha[:, 1])).any()):
@@ -164,9 +177,28 @@ def one_switch(
     )
     first, second = steps[..., : n_points - 1].reshape(n_tracks, 2, dim, n_points - 1).unbind(1)
     at = torch.randint(1, n_points, (n_tracks,), generator=generator)
-    noise, factor = draw_noise_and_factor(n_tracks, dim, noise_per, generator)
-    positions = observe(_joined(first, second, at), noise, generator) * factor
+    if noise_per == "axis":
+        noise, factor = draw_noise_and_factor(2 * n_tracks, dim, noise_per, generator)
+        positions = _joined_as_seen(first, second, at, noise, factor, generator)
+    else:
+        noise, factor = draw_noise_and_factor(n_tracks, dim, noise_per, generator)
+        positions = observe(_joined(first, second, at), noise, generator) * factor
     return positions, Joined(at, model, alpha)
+
+
+def _joined_as_seen(
+    first: Tensor,
+    second: Tensor,
+    at: Tensor,
+    noise: Tensor,
+    factor: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Positions of tracks joined after either got its noise and factor, ``(2 * n_tracks, ...)``."""
+    seen = observe(torch.cat((first, second)), noise, generator) * factor
+    before, after = seen.diff(dim=2).chunk(2)
+    steps = _joined(before, after, at)
+    return functional.pad(steps.cumsum(2), (1, 0))
 
 
 def _joined(first: Tensor, second: Tensor, at: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 Each of the trunk's tokens says how likely the change is within its frames, and which model and
 exponent rule there. It is told what tokens before it say on average, and what those from it on do,
-as the likelihood of a change just there would be a sum over either side; then all compare
-themselves with each other once more. A change of model is rarely told to within a few frames, so
-that nothing is gained by going back to single frames.
+as the likelihood of a change just there would be a sum over either side, and the likelihood itself
+of those changes for which it can be written down; then all compare themselves with each other once
+more. A change of model is rarely told to within a few frames, so that nothing is gained by going
+back to single frames.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from perrin.engine.changes.likelihoods import N_LIKELIHOODS, likelihoods
 from perrin.engine.features import features
 from perrin.engine.switching.contrast import N_CONTRASTS, contrasts
 from perrin.engine.trunk import Architecture, Block, Trunk, masked
@@ -54,10 +56,12 @@ class ChangeNetwork(Trunk):
         a = self.architecture
         self.contrast = nn.Linear(N_CONTRASTS, a.stem_width)
         self.sides = nn.Linear(2 * a.width, a.width)
+        self.likely = nn.Linear(2 * N_LIKELIHOODS, a.width)
         self.compare = nn.ModuleList(Block(a.width, a.n_heads) for _ in range(_N_COMPARING))
         self.last_norm = nn.LayerNorm(a.width)
         self.hidden = nn.Linear(2 * a.width, a.hidden)
         self.place = nn.Linear(a.hidden, 1)
+        self.trust = nn.Linear(a.hidden, 2 * N_LIKELIHOODS)
         self.never = nn.Linear(a.width, 1)
         self.answer = nn.Linear(a.hidden, len(MODELS) * ALPHAS.numel())
         self.register_buffer("impossible", cell_weights("both") == 0, persistent=False)
@@ -74,13 +78,16 @@ class ChangeNetwork(Trunk):
         contrast = self.contrast(contrasts(positions.float(), seen, lengths))
         e = self.encode(x, self.summary(x.summary), contrast)
         mask = e.masks[-1]
-        tokens = e.tokens + self.sides(_sides(masked(e.tokens, mask), mask))
+        borders = likelihoods(positions, self.stride(positions.shape[2]), seen, lengths)
+        around = torch.cat((borders[:, :-1], borders[:, 1:]), 2)
+        tokens = e.tokens + self.sides(_sides(masked(e.tokens, mask), mask)) + self.likely(around)
         for block in self.compare:
             tokens = block(tokens, None if mask is None else mask[..., 0])
         tokens = self.last_norm(tokens)
         whole = e.summary[:, None].expand(-1, tokens.shape[1], -1)
         hidden = functional.gelu(self.hidden(torch.cat((tokens, whole), 2)))
-        place = self.place(hidden)[..., 0].float()
+        # What likelihoods say of the place counts as far as the motion is such as they suppose.
+        place = (self.place(hidden)[..., 0] + (self.trust(hidden) * around).sum(2)).float()
         if mask is not None:
             place = place.masked_fill(~mask[..., 0], float("-inf"))
         cell = self.answer(hidden).float().unflatten(2, (len(MODELS), ALPHAS.numel()))

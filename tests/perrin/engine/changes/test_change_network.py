@@ -197,14 +197,14 @@ def test_weights_of_the_other_network_are_refused(tmp_path: Path, network: Chang
 
 
 def test_the_bundled_weights_find_a_change_of_model() -> None:
-    """Better than to guess the middle of 200 frames, which is off by 57 (root mean square)."""
+    """Better than RANDI, off by 24 frames in 3D (Argun et al. 2021), on tracks made as it was."""
     from perrin.engine.changes.inference import ask_changes
     from perrin.simulate.tables import table_of
 
-    positions, true = one_switch(300, 3, 200, torch.Generator().manual_seed(8))
+    positions, true = one_switch(600, 3, 200, torch.Generator().manual_seed(8))
     said = ask_changes(table_of(positions), exposure=0.0, device="cpu")
-    p = said.p_at.reshape(300, -1)
+    p = said.p_at.reshape(600, -1)
     error = (p * np.arange(200)).sum(1) - true.at.numpy()
-    assert np.sqrt(np.square(error).mean()) < 40
+    assert np.sqrt(np.square(error).mean()) < 24
     called = said.before.sum(2).argmax(1) == true.model[:, 0].numpy()
     assert called[true.at.numpy() > 50].mean() > 0.6
