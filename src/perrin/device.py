@@ -37,13 +37,13 @@ def pick_device(name: str = "auto") -> torch.device:
 def autocast(device: torch.device) -> torch.autocast:
     """Use bfloat16 for products of matrices where that is faster, else single precision.
 
-    A CPU is faster only with tile instructions (AMX): vector instructions for bfloat16 alone
-    (AVX-512 BF16) were measured at 0.6 of the speed of single precision.
+    A CPU is faster where it has instructions for it: tiles (AMX), or vectors (AVX-512 BF16; on Zen
+    4 networks answer 1.4 to 1.7 times as many tracks per second, and learn from as many more).
     """
     if device.type == "cuda":
         enabled = torch.cuda.is_bf16_supported()
     elif device.type == "cpu":
-        enabled = torch.cpu._is_amx_tile_supported()
+        enabled = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     else:
         enabled = False
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
