@@ -68,12 +68,12 @@ def pooled(
     -----
     States are found from the network's segments. A hidden semi-Markov model (:mod:`~.paths`) then
     goes through all tracks again, knowing them (but for rare ones that explain nothing, as mixed
-    segments leave them behind): how likely a switch is at each frame is the
-    weighted geometric mean of its odds (0.4) and the network's (0.6), which knows of compartments
-    and of states that few particles share. Where particles of a state hardly differ, the model is
-    all there is to know, and its odds are taken alone. A switch between two segments that are of
-    one state with a probability of 0.9 is none, unless the state's particles differ so much in
-    diffusivity that several states may hide in it. The states are found again each time. The
+    segments leave them behind): how likely a switch is at each frame is the weighted geometric mean
+    of its odds (0.4) and the network's (0.6), which knows of compartments and of states that few
+    particles share, once both count frames alike. Where particles of a state hardly differ, the
+    model is all there is to know, and its odds are taken alone. A switch between two segments that
+    are of one state with a probability of 0.9 is none, unless the state's particles differ so much
+    in diffusivity that several states may hide in it. The states are found again each time. The
     weights were chosen on simulated fields of view of their own.
     """
     # States come out better of segments that are too many than of mixed ones.
@@ -107,10 +107,27 @@ def _p_switch(
     occupancy = states.states["occupancy"].to_numpy()
     hidden, occupancy = needed(walks, _hidden(states, exposure, shortest), occupancy, _BESIDE)
     told[walks.row] = p_switch_of(walks, hidden)
+    told = _aligned(told, frames)
     wide = ~hidden.rests & (hidden.spread > _SHARP).any(1)
     weight = _WEIGHT if occupancy[wide].sum() > _BESIDE else 1.0
     odds = weight * _log_odds(told) + (1 - weight) * _log_odds(frames.p_switch)
     return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def _aligned(told: Array, frames: Frames) -> Array:
+    """Let a state begin where the network has it begin.
+
+    A particle that is caught on its way makes the step **to** a frame in its new state, one that
+    changes by itself the step **from** it. What the states say is of steps and knows nothing of
+    that; the network has learnt to tell. So the states' switches are one frame later if they agree
+    better with the network's there.
+    """
+    said = np.nan_to_num(frames.p_switch)
+    later = np.append(0.0, told[:-1])
+    # Neither the first localization of a track nor the last begins anything.
+    later[frames.bounds[:-1]] = 0
+    later[frames.bounds[1:] - 1] = 0
+    return later if later @ said > told @ said else told
 
 
 def _hidden(shared: SharedStates, exposure: float, shortest: int) -> HiddenStates:

@@ -55,6 +55,24 @@ def test_shared_states_tell_where_a_faint_switch_is(switching: pd.DataFrame) -> 
     assert (np.abs(at - 80) <= 2).mean() > 0.7
 
 
+@pytest.mark.parametrize("experiment", [3, 7], ids=["caught by traps", "changing by themselves"])
+def test_shared_states_count_frames_as_the_kind_of_motion_does(experiment: int) -> None:
+    """The step to the frame of a switch is of the new state in traps, else that from it."""
+    tracks = simulate_experiment(BENCHMARK[experiment - 1], seed=31)
+    frames = ask_frames(tracks, exposure=0.0)
+    found = pooled(frames, tracks, exposure=0.0, threshold=0.5, shortest=3)
+    segments = found.states.segments
+    said = segments.starts[segments.low >= 0]
+    states = tracks.sort_values(["particle", "frame"])[["diffusivity", "state"]].to_numpy()
+    true = np.flatnonzero((states[1:] != states[:-1]).any(1)) + 1
+    true = np.setdiff1d(true, frames.bounds)
+    off = said[:, None] - true
+    near = off[np.arange(said.size), np.abs(off).argmin(1)]
+    near = near[np.abs(near) <= 3]
+    assert near.size > 15
+    assert abs(near.mean()) < 0.4
+
+
 def test_one_state_leaves_the_network_its_word() -> None:
     tracks = simulate_switching([1.0], n_tracks=30, n_points=100, noise=0.05, seed=5)
     frames = ask_frames(tracks, exposure=0.0)
