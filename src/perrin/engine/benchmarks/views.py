@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from perrin.engine.benchmarks.published import RANDI_BY_LENGTH
@@ -207,9 +208,15 @@ def with_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def false_switches(table: pd.DataFrame) -> pd.DataFrame:
-    """Show how many tracks without a switch are given one, noises side by side."""
+    """Show how many tracks without a switch are given one, noises side by side.
+
+    A share of more tracks than most is followed by their number.
+    """
+    n_tracks = table["n_tracks"]
+    more = np.where(n_tracks > n_tracks.min(), n_tracks.map(" ({:,})".format), "")
+    noise = "noise " + table["noise"].astype(str)
     some = table.assign(
-        share=_percent(table, "flagged"), noise="noise " + table["noise"].astype(str)
+        share=_percent(table, "flagged") + more, noise=noise, n_tracks=n_tracks.min()
     )
     shown = _unfold(some, ("n_points", "alpha", "n_tracks"), "noise", {"share": ""})
     return shown.rename(columns={"n_points": "points", "n_tracks": "tracks"})

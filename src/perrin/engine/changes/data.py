@@ -40,8 +40,8 @@ NEVER = 0.2
 
 _OF_THE_CHALLENGE = 0.4  # of the batches, with the length of the challenge's tracks
 _CHALLENGE_POINTS = 200
-_OWN = 0.55  # of these and of some others: either part has its own noise and factor on each axis
-_OWN_OF_OTHERS = 0.15
+_OWN = 0.35  # of these and of some others: either part has its own noise and factor on each axis
+_OWN_OF_OTHERS = 0.1
 _RESCALED = 0.3  # of the other batches: the second part moves more or less than the first
 _BLURRED = 0.12  # of the batches
 _GAPPED = 0.1
