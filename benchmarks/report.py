@@ -2,7 +2,7 @@ r"""Write the tables and plots of the documentation from the last benchmarks.
 
     perrin benchmark andi1 --full --engines perrin,msd,msd-plain,fbm,convtransformer \
         --tracks 10000 --out benchmarks/results/andi1 --overwrite
-    perrin benchmark andi2 --tracks 5000 --out benchmarks/results/andi2 --overwrite
+    perrin benchmark andi2 --tracks 10000 --out benchmarks/results/andi2 --overwrite
     perrin benchmark switches --out benchmarks/results/switches --overwrite
     perrin benchmark learn --out benchmarks/results/learn --overwrite
     perrin benchmark property --out benchmarks/results/learn --overwrite
