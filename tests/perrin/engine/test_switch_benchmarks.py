@@ -25,6 +25,7 @@ from perrin.engine.benchmarks.switch_limits import (
     frame_given_parameters,
 )
 from perrin.engine.benchmarks.switch_methods import cut_by_kernel, cut_by_pelt, pieces_from_cuts
+from perrin.engine.benchmarks.views import switch_view
 from perrin.engine.switching.network import SwitchNetwork
 from perrin.engine.trunk import Architecture
 from perrin.engine.weights import save_network
@@ -251,3 +252,12 @@ def test_the_command_prints_and_writes(tmp_path: Path, monkeypatch: pytest.Monke
     refused = CliRunner().invoke(perrin_command, ["benchmark", "switches", "--full"])
     assert refused.exit_code == 2
     assert "belong to andi1" in refused.output
+
+
+def test_a_share_of_more_tracks_says_so() -> None:
+    rows = [(20, 1.0, 0.0, 100, 0.02), (20, 1.0, 1.0, 500, 0.04), (50, 1.0, 0.0, 100, 0.01)]
+    table = pd.DataFrame(rows, columns=["n_points", "alpha", "noise", "n_tracks", "flagged"])
+    shown = switch_view("false_switches")(table.assign(flagged_se=0.001))
+    assert shown["tracks"].tolist() == [100, 100]
+    assert shown["noise 1.0"].iloc[0].endswith("(500)")
+    assert not shown["noise 0.0"].str.contains("(", regex=False).any()
