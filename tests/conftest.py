@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real recordings are not in {folder} (PERRIN_DATA): see CONTRIBUTING.md")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _single_precision() -> Iterator[None]:
+    """Let networks answer alike on all machines, and whatever else is in a batch.
+
+    Where a processor has instructions for bfloat16, rounding would depend on both.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for instructions in ("amx_tile", "avx512_bf16"):
+            patch.setattr(f"torch.cpu._is_{instructions}_supported", lambda: False)
+        yield

@@ -30,13 +30,6 @@ def network() -> Network:
     return network
 
 
-@pytest.fixture(autouse=True)
-def _in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is under test is the layout, not how bfloat16 rounds."""
-    off = torch.autocast("cpu", enabled=False)
-    monkeypatch.setattr("perrin.engine.verdict.autocast", lambda _: off)
-
-
 def parts_of(verdict: Verdict) -> tuple[torch.Tensor, ...]:
     return verdict.posterior, verdict.distance, verdict.limit, *verdict.scale
 
