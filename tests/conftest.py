@@ -22,12 +22,9 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _single_precision() -> Iterator[None]:
-    """Let networks answer alike on all machines, and whatever else is in a batch.
-
-    Where a processor has instructions for bfloat16, rounding would depend on both.
-    """
+@pytest.fixture(scope="module")
+def single_precision() -> Iterator[None]:
+    """Let networks answer alike whatever else is in a batch, which bfloat16 rounds differently."""
     with pytest.MonkeyPatch.context() as patch:
         for instructions in ("amx_tile", "avx512_bf16"):
             patch.setattr(f"torch.cpu._is_{instructions}_supported", lambda: False)

@@ -116,7 +116,7 @@ def test_each_frame_of_a_judged_track_has_its_weight() -> None:
     weight = per_frame.groupby("particle")["weight"]
     np.testing.assert_allclose(weight.mean(), [1, np.nan, 1])
     expected = explain(tracks, exposure=0)["weight"].where(per_frame["particle"] != 1)
-    # In bfloat16 (on a GPU) a batch of another shape is rounded differently.
+    # In bfloat16 a batch of another shape is rounded differently.
     np.testing.assert_allclose(per_frame["weight"], expected, atol=0.1)
 
 

@@ -12,6 +12,7 @@ from perrin.errors import InputError
 from perrin.simulate import simulate_tracks
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("single_precision")
 
 
 @pytest.mark.parametrize("instructions", ["amx_tile", "avx512_bf16"])

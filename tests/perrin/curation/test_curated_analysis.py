@@ -14,6 +14,7 @@ from perrin.simulate.switching import simulate_switching
 
 CALIBRATION = Calibration(pixel_size=0.1, frame_interval=0.05)
 TABLES = ("per_track", "per_frame", "switches")
+pytestmark = pytest.mark.usefixtures("single_precision")
 
 
 @pytest.fixture(scope="module")

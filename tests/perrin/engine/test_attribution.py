@@ -102,7 +102,7 @@ def test_a_track_is_explained_the_same_alone_and_among_others() -> None:
     among = explain(tracks).set_index("particle")["weight"]
     for particle in range(6):
         alone = explain(tracks[tracks["particle"] == particle])["weight"]
-        # In bfloat16 (on a GPU) a batch of another shape is rounded differently.
+        # In bfloat16 a batch of another shape is rounded differently.
         assert np.corrcoef(alone, among.loc[particle])[0, 1] > 0.98
 
 

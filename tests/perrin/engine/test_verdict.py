@@ -14,6 +14,7 @@ from perrin.engine.verdict import Verdict, ask, batches_of, in_order
 from perrin.simulate.protocols import theory
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("single_precision")
 
 
 @pytest.fixture(scope="module")
