@@ -23,6 +23,11 @@ def python_with(name: str, *requirements: str) -> Path:
     return python
 
 
+def python_with_andi() -> Path:
+    """Return the interpreter of an environment that holds andi-datasets 2."""
+    return python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+
+
 def run_peer(python: Path, script: str, *arguments: str | Path) -> None:
     """Run ``benchmarks/peers/<script>`` in a peer's environment."""
     subprocess.run([python, HERE / "peers" / script, *map(str, arguments)], check=True)

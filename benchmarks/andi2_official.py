@@ -21,7 +21,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 
-from _environments import HERE, OUTPUT, python_with, run_peer
+from _environments import HERE, OUTPUT, python_with_andi, run_peer
 from perrin.engine.benchmarks.andi2 import challenge_truth
 from perrin.engine.benchmarks.challenge2 import Pieces, score_experiments
 from perrin.engine.benchmarks.ensemble2 import (
@@ -102,7 +102,7 @@ if __name__ == "__main__":
     parser.add_argument("--fields", type=int, default=1, help="fields of view per experiment")
     n_fields = parser.parse_args().fields
     OUTPUT.mkdir(exist_ok=True)
-    python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+    python = python_with_andi()
     threshold = SwitchCalls().switch_threshold
     truth: list[list[Pieces]] = []
     answers: dict[str, list[list[Pieces]]] = {}

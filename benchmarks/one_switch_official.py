@@ -10,7 +10,8 @@ one factor for the whole. In 3D it lets an ATTM particle jitter in place (docs/e
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from _environments import HERE, OUTPUT, python_with, run_peer
+from _environments import HERE, OUTPUT, python_with, python_with_andi, run_peer
 from _one_switch import FRAMES, N_POINTS, posterior, row
 from perrin.engine.changes.data import one_switch
 from perrin.simulate.protocols import NoisePer
 
 VERSION_1 = ("andi-datasets==0.0.5", "numpy<2", "scipy", "h5py", "tqdm", "fbm")
-VERSION_2 = ("andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
 NOISE: dict[NoisePer, str] = {
     "axis": "noise before joining",
     "track": "noise after joining",
@@ -39,11 +39,11 @@ def scored(
     return row({"tracks": source}, positions.shape[1], posterior(positions) @ FRAMES - at)
 
 
-def made(folder: str, n_tracks: int, *requirements: str) -> Mapping[str, Any]:
+def made(folder: str, n_tracks: int, python: Callable[[], Path]) -> Mapping[str, Any]:
     """Return tracks and labels of a version of andi-datasets, made if need be."""
     path = OUTPUT / f"{folder}_one_switch.npz"
     if not path.exists():
-        run_peer(python_with(folder, *requirements), "andi_one_switch.py", path, str(n_tracks))
+        run_peer(python(), "andi_one_switch.py", path, str(n_tracks))
     found: Mapping[str, Any] = np.load(path)
     return found
 
@@ -51,8 +51,11 @@ def made(folder: str, n_tracks: int, *requirements: str) -> Mapping[str, Any]:
 def main(n_tracks: int) -> pd.DataFrame:
     """Measure all sources."""
     sources = {
-        "axis": ("andi-datasets 0.0.5", made("andi1", n_tracks, *VERSION_1)),
-        "track": ("andi-datasets 2", made("andi", n_tracks, *VERSION_2)),
+        "axis": (
+            "andi-datasets 0.0.5",
+            made("andi1", n_tracks, lambda: python_with("andi1", *VERSION_1)),
+        ),
+        "track": ("andi-datasets 2", made("andi", n_tracks, python_with_andi)),
     }
     generator = torch.Generator().manual_seed(7)
     rows = []

@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 
-from _environments import OUTPUT, python_with, run_peer
+from _environments import OUTPUT, python_with_andi, run_peer
 from perrin.simulate.phenomenological import (
     BENCHMARK,
     Confinement,
@@ -152,7 +152,7 @@ def compare(
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Simulate with both; return counts and times, and the p-value of each quantity."""
     path = OUTPUT / "phenomenological.npz"
-    python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+    python = python_with_andi()
     given = json.dumps(for_andi(experiment))
     run_peer(python, "andi_phenomenological.py", given, str(n_fields), path)
     peer = np.load(path)

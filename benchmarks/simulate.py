@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from _environments import OUTPUT, python_with, run_peer
+from _environments import OUTPUT, python_with_andi, run_peer
 from peers.andi_alphas import ALPHAS
 from perrin.models import MODELS
 from perrin.simulate.models import simulate_displacements
@@ -53,7 +53,7 @@ def summaries(positions: np.ndarray) -> np.ndarray:
 def main(n: int) -> pd.DataFrame:
     """Compare ``n`` tracks per exponent, model and dimension."""
     torch.set_num_threads(1)
-    python = python_with("andi", "andi-datasets>=2.1,<2.2", "numpy<=1.26.4", "ipython")
+    python = python_with_andi()
     path = OUTPUT / "andi_tracks.npz"
     run_peer(python, "andi_tracks.py", path, str(n), str(N_POINTS))
     peer = np.load(path)

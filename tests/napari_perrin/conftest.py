@@ -144,9 +144,15 @@ def notifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def analysis(paths: np.ndarray) -> Analysis:
-    """The analysis of the tracks in :func:`layer`."""
-    return analyze(validate_tracks(_table(paths)), CALIBRATION, device="cpu")
+def walkers(paths: np.ndarray) -> pd.DataFrame:
+    """The table of the tracks in :func:`layer`."""
+    return validate_tracks(_table(paths))
+
+
+@pytest.fixture(scope="session")
+def analysis(walkers: pd.DataFrame) -> Analysis:
+    """Their analysis."""
+    return analyze(walkers, CALIBRATION, device="cpu")
 
 
 @pytest.fixture
